@@ -1,0 +1,83 @@
+"""The client: who is charged, with what, and which payouts they owe (rules 2, 24)."""
+
+import msgspec
+
+from ledger import commands as c
+from ledger import events as e
+from ledger.commands import Command
+from ledger.errors import Corrupt, NotFound, Refused
+from ledger.events import Event
+
+
+class Conversion(msgspec.Struct, frozen=True):
+    id: str
+    freelancer_id: str
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    version: int
+    name: str
+    email: str
+    method: str | None = None
+    """The vault id of the billing method's token; another method is another id."""
+    method_sha256: str | None = None
+    overdue: tuple[str, ...] = ()
+    """Payouts whose charge has failed and not yet succeeded, oldest first."""
+    conversions: tuple[Conversion, ...] = ()
+
+
+def evolve(state: Client | None, event: Event) -> Client:
+    match event:
+        case e.ClientRegistered():
+            return Client(id=event.client_id, version=1, name=event.name.id, email=event.email.id)
+    if state is None:
+        raise Corrupt(f"{event.TOPIC} before the client was registered")
+    changed = msgspec.structs.replace(state, version=state.version + 1)
+    match event:
+        case e.BillingMethodSet():
+            return msgspec.structs.replace(changed, method=event.method.id, method_sha256=event.method.sha256)
+        case e.ConversionRecorded():
+            conversion = Conversion(event.conversion_id, event.freelancer_id)
+            return msgspec.structs.replace(changed, conversions=(*state.conversions, conversion))
+        case e.PaymentOverdue():
+            return msgspec.structs.replace(changed, overdue=(*state.overdue, event.payout_id))
+        case e.PaymentSettled():
+            return msgspec.structs.replace(changed, overdue=tuple(p for p in state.overdue if p != event.payout_id))
+    raise Corrupt(f"{event.TOPIC} is not an event of a client")
+
+
+def decide(state: Client | None, command: Command) -> list[Event]:
+    """Refuses with `email_taken`; NotFound before the client is registered."""
+    if isinstance(command, c.RegisterClient):
+        if state is not None:
+            raise Refused("email_taken", "a client with this e-mail address is registered already: use its account")
+        stamp = command.stamp()
+        return [e.ClientRegistered(**stamp, client_id=command.client_id, name=command.name, email=command.email)]
+    if state is None:
+        raise NotFound(f"client {command.stream}")
+    own = {**command.stamp(), "client_id": state.id}
+    match command:
+        case c.SetBillingMethod():
+            return [e.BillingMethodSet(**own, method=command.method, overdue=state.overdue)]
+        case c.RecordConversion():
+            return [
+                e.ConversionRecorded(
+                    **own,
+                    conversion_id=command.conversion_id,
+                    freelancer_id=command.freelancer_id,
+                    freelancer_email=command.freelancer_email,
+                )
+            ]
+        case c.NotePaymentOverdue():
+            known = command.payout_id in state.overdue
+            return [] if known else [e.PaymentOverdue(**own, payout_id=command.payout_id)]
+        case c.NotePaymentSettled():
+            known = command.payout_id in state.overdue
+            return [e.PaymentSettled(**own, payout_id=command.payout_id)] if known else []
+    raise TypeError(f"a client does not decide {type(command).__name__}")
+
+
+def has_conversion(state: Client, conversion_id: str | None, freelancer_id: str) -> bool:
+    """Whether an operator recorded this conversion for this freelancer (rule 2)."""
+    return any(known.id == conversion_id and known.freelancer_id == freelancer_id for known in state.conversions)

@@ -1,0 +1,80 @@
+"""The only place that builds the whole."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from ledger.clock import Clock
+from ledger.outside import Outside
+from ledger.processors.mail import FolderMailer, Mailer, SmtpMailer
+from ledger.processors.simulated import SimulatedProcessor
+from ledger.service import Service
+from ledger.settings import Settings
+from ledger.store.agenda import Agenda
+from ledger.store.clocks import SystemClock, TestClock
+from ledger.store.database import Database
+from ledger.store.embedded import EmbeddedPostgres
+from ledger.store.log import LedgerLog
+from ledger.store.reader import Reader
+from ledger.store.vault import Vault
+from ledger.store.views import Views
+from ledger.worker import Worker
+
+
+class Ledger:
+    """The parts of one ledger on one database. Build it with `open_ledger`."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self.clock: Clock = SystemClock()
+        if settings.sandbox:
+            self.clock = TestClock(database, settings.clock_start or self.clock.now())
+        self.log = LedgerLog(database)
+        self.views = Views(self.log)
+        self.agenda = Agenda(database, self.views)
+        self.vault = Vault(database)
+        self.service = Service(self.log, self.agenda.due_before)
+        self.reader = Reader(self.log)
+        self.outside = Outside(
+            self.log,
+            self.vault,
+            SimulatedProcessor(database, self.clock) if settings.sandbox else None,
+            _mailer(settings),
+        )
+        self.worker = Worker(database, self.service, self.views, self.agenda, self.clock, self.outside)
+
+    def settle(self, position: int) -> int:
+        """After a write that reached `position`: in the sandbox, does all that it causes at this instant.
+
+        Answers the position that covers it; in production that is the command's own.
+        """
+        return self.worker.drain() if self.settings.sandbox else position
+
+
+def _mailer(settings: Settings) -> Mailer:
+    if settings.smtp_url is not None:
+        return SmtpMailer(settings.smtp_url.get_secret_value())
+    return FolderMailer(settings.data_dir / "outbox")
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The database of the settings, migrated; the embedded server runs as long as somebody has it open."""
+    with ExitStack() as stack:
+        if settings.database_url is not None:
+            url = settings.database_url.get_secret_value()
+        else:
+            url = stack.enter_context(EmbeddedPostgres(settings.data_dir)).url
+        database = Database(url)
+        stack.callback(database.close)
+        database.migrate()
+        yield database
+
+
+@contextmanager
+def open_ledger(settings: Settings) -> Iterator[Ledger]:
+    """A ledger that is ready: migrated, its projections prepared."""
+    with open_database(settings) as database:
+        ledger = Ledger(settings, database)
+        ledger.views.prepare()
+        yield ledger

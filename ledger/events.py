@@ -1,0 +1,631 @@
+"""Every event: what is written once and is true for ever (rule 28).
+
+A class is one version of one event; its TOPIC names both, as in `payout.charged.v1`. A released class is never changed:
+a change is a new class with the next version, and an upcaster from the old one (`upcasters.py`).
+
+Deadlines and amounts that were computed stand in the event. `next_close` and `next_release_at` say when the contract or the
+payout moves by itself next, as decided then; null is never. Names, addresses and free text are `Sealed`: they stand in the vault.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from ledger.calendar import Cadence
+from ledger.money import Amount, AmountOrZero, Currency, HourlyRate
+
+RULE_VERSION = 1
+"""The version of the domain rules that this code decides under."""
+
+Kind = Literal["single_payment", "milestone", "hourly", "fixed_rate"]
+Outcome = Literal["independent_contractor", "employee"]
+PaySchedule = Literal["weekly", "biweekly", "semimonthly", "monthly"]
+SourceType = Literal["milestone", "timesheet", "fixed_rate", "bonus", "eor_payroll"]
+ReversalReason = Literal["refund", "chargeback"]
+Direction = Literal["debit", "credit"]
+NotificationKind = Literal["invitation", "eor_pay_schedule"]
+
+
+def _utc(instant: datetime) -> datetime:
+    offset = instant.utcoffset()
+    if offset is None or offset:
+        raise ValueError("must be in UTC")
+    return instant
+
+
+Instant = Annotated[datetime, AfterValidator(_utc)]
+
+
+class Value(BaseModel):
+    """What events are made of: frozen, strict, closed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Sealed(Value):
+    """A text in the vault: its id there, and the SHA-256 (hex) of its salt and its UTF-8 bytes."""
+
+    id: str
+    sha256: str
+
+
+class Source(Value):
+    """What a payout pays for. `id` is the milestone, bonus or payroll; a cycle has only its interval."""
+
+    type: SourceType
+    id: str | None = None
+    start: Instant | None = None
+    end: Instant | None = None
+
+
+class PayoutTerms(Value):
+    """The payout that an approval, close, bonus or payroll makes: it derives its id from what made it."""
+
+    payout_id: str
+    payee: str
+    source: Source
+    amount: Amount
+    currency: Currency
+    review_deadline: Instant | None
+
+
+class MilestoneTerms(Value):
+    """A milestone as the client described it."""
+
+    milestone_id: str
+    description: Sealed
+    amount: Amount
+
+
+class Posting(Value):
+    """One side of a double entry, as an adjustment states it."""
+
+    account: str
+    direction: Direction
+    amount: Amount
+    currency: Currency
+
+
+class Event(Value):
+    """What every event carries (rule 28).
+
+    `actor` is `role:id` of who did it, `system` for what happens by itself. `occurred_at` is when it is true, `recorded_at`
+    when it was written. `command_id` and `cause_id` are the command and the event that caused it.
+    """
+
+    TOPIC: ClassVar[str]
+
+    actor: str
+    occurred_at: Instant
+    recorded_at: Instant
+    command_id: str
+    cause_id: str | None = None
+    rule_version: int = RULE_VERSION
+
+
+# Client
+
+
+class ClientEvent(Event):
+    """On the client's own stream."""
+
+    client_id: str
+
+
+class ClientRegistered(ClientEvent):
+    TOPIC = "client.registered.v1"
+    name: Sealed
+    email: Sealed
+
+
+class BillingMethodSet(ClientEvent):
+    """`overdue`: the payouts whose charge had failed by then; each is attempted at once (rule 24)."""
+
+    TOPIC = "client.billing_method_set.v1"
+    method: Sealed
+    overdue: tuple[str, ...]
+
+
+class ConversionRecorded(ClientEvent):
+    """The client may hire this freelancer off the platform although they met on it (rule 2)."""
+
+    TOPIC = "client.conversion_recorded.v1"
+    conversion_id: str
+    freelancer_id: str
+    freelancer_email: Sealed
+
+
+class PaymentOverdue(ClientEvent):
+    """A payout's charge has failed for the first time."""
+
+    TOPIC = "client.payment_overdue.v1"
+    payout_id: str
+
+
+class PaymentSettled(ClientEvent):
+    """A payout that was overdue has been charged."""
+
+    TOPIC = "client.payment_settled.v1"
+    payout_id: str
+
+
+# Freelancer
+
+
+class FreelancerEvent(Event):
+    """On the freelancer's own stream, which decides withdrawals."""
+
+    freelancer_id: str
+
+
+class FreelancerRegistered(FreelancerEvent):
+    TOPIC = "freelancer.registered.v1"
+    name: Sealed
+    email: Sealed
+
+
+class PayoutMethodSet(FreelancerEvent):
+    """`contracts`: the accepted contracts that waited for it (rule 1)."""
+
+    TOPIC = "freelancer.payout_method_set.v1"
+    method: Sealed
+    contracts: tuple[str, ...]
+
+
+class PayoutMethodAwaited(FreelancerEvent):
+    """A contract was accepted before there was a payout method (rule 1)."""
+
+    TOPIC = "freelancer.payout_method_awaited.v1"
+    contract_id: str
+
+
+class FundsEvent(FreelancerEvent):
+    """What the payout's event of the same transaction did to what the freelancer can withdraw."""
+
+    payout_id: str
+    contract_id: str
+    amount: Amount
+    currency: Currency
+
+
+class FundsReleased(FundsEvent):
+    TOPIC = "freelancer.funds_released.v1"
+
+
+class FundsReversed(FundsEvent):
+    TOPIC = "freelancer.funds_reversed.v1"
+    reversal_id: str
+
+
+class FundsReinstated(FundsEvent):
+    TOPIC = "freelancer.funds_reinstated.v1"
+    reversal_id: str
+
+
+class FundsAdjusted(FreelancerEvent):
+    """An approved adjustment credited or debited what is available (rule 27)."""
+
+    TOPIC = "freelancer.funds_adjusted.v1"
+    adjustment_id: str
+    direction: Direction
+    amount: Amount
+    currency: Currency
+
+
+class WithdrawalEvent(FreelancerEvent):
+    withdrawal_id: str
+    amount: Amount
+    currency: Currency
+
+
+class WithdrawalRequested(WithdrawalEvent):
+    """The amount has left what is available and is in transit (rule 25)."""
+
+    TOPIC = "freelancer.withdrawal_requested.v1"
+    method: Sealed
+
+
+class WithdrawalSubmitted(WithdrawalEvent):
+    """The processor has taken the transfer; its outcome is asked for at `settles_at`."""
+
+    TOPIC = "freelancer.withdrawal_submitted.v1"
+    settles_at: Instant
+
+
+class WithdrawalPaid(WithdrawalEvent):
+    TOPIC = "freelancer.withdrawal_paid.v1"
+
+
+class WithdrawalFailed(WithdrawalEvent):
+    """The transfer failed: the amount is available again."""
+
+    TOPIC = "freelancer.withdrawal_failed.v1"
+    failure: str
+
+
+# Contract
+
+
+class ContractEvent(Event):
+    contract_id: str
+    client_id: str
+    freelancer_id: str
+
+
+class ClosingContractEvent(ContractEvent):
+    """One after which the contract's next close may be another."""
+
+    next_close: Instant | None = None
+
+
+class ContractOffered(ContractEvent):
+    """`amount` is the hourly rate (hourly) or the rate for a cycle (fixed rate); fixed-price work has milestones."""
+
+    TOPIC = "contract.offered.v1"
+    freelancer_email: Sealed
+    title: Sealed
+    kind: Kind
+    cadence: Cadence
+    currency: Currency
+    hourly_rate: HourlyRate | None = None
+    weekly_limit_minutes: int | None = None
+    rate: Amount | None = None
+    milestones: tuple[MilestoneTerms, ...] = ()
+    sourcing: Literal["off_platform", "marketplace"]
+    conversion_id: str | None = None
+    classification_by: Literal["client_decision", "service"]
+    outcome: Outcome | None
+
+
+class OfferAccepted(ContractEvent):
+    TOPIC = "contract.offer_accepted.v1"
+    payout_method_on_file: bool
+
+
+class OfferDeclined(ContractEvent):
+    TOPIC = "contract.offer_declined.v1"
+    reason: Sealed | None = None
+
+
+class OfferWithdrawn(ContractEvent):
+    TOPIC = "contract.offer_withdrawn.v1"
+    reason: Sealed | None = None
+
+
+class PayoutMethodConfirmed(ContractEvent):
+    """The freelancer of an accepted contract now has a payout method (rule 1)."""
+
+    TOPIC = "contract.payout_method_confirmed.v1"
+
+
+class QuestionnaireAnswered(ContractEvent):
+    TOPIC = "contract.questionnaire_answered.v1"
+    answers: Sealed
+
+
+class ClassificationRecommended(ContractEvent):
+    TOPIC = "contract.classification_recommended.v1"
+    outcome: Outcome
+    reasons: Sealed
+
+
+class ClassificationDecided(ContractEvent):
+    TOPIC = "contract.classification_decided.v1"
+    outcome: Outcome
+
+
+class EmployerOfRecordSet(ContractEvent):
+    TOPIC = "contract.employer_of_record_set.v1"
+    eor_id: str
+    name: Sealed
+    pay_schedule: PaySchedule
+
+
+class ContractActivated(ClosingContractEvent):
+    """`anchor`: the Monday from which billing cycles are counted."""
+
+    TOPIC = "contract.activated.v1"
+    anchor: Instant
+
+
+class ContractSuspended(ClosingContractEvent):
+    """A payout's charge has failed for the fifth time (rule 24)."""
+
+    TOPIC = "contract.suspended.v1"
+    payout_id: str
+
+
+class ContractResumed(ClosingContractEvent):
+    """None of the contract's payouts is due or failed any more (rule 24)."""
+
+    TOPIC = "contract.resumed.v1"
+
+
+class ContractCompleted(ClosingContractEvent):
+    TOPIC = "contract.completed.v1"
+    reason: Sealed | None = None
+
+
+class MilestoneEvent(ContractEvent):
+    milestone_id: str
+
+
+class MilestoneAdded(MilestoneEvent):
+    """`requested`: by the freelancer, and not part of the contract until the client approves (rule 8)."""
+
+    TOPIC = "contract.milestone_added.v1"
+    position: int
+    description: Sealed
+    amount: Amount
+    requested: bool
+
+
+class MilestoneRequestApproved(MilestoneEvent):
+    TOPIC = "contract.milestone_request_approved.v1"
+
+
+class MilestoneRequestDeclined(MilestoneEvent):
+    TOPIC = "contract.milestone_request_declined.v1"
+
+
+class MilestoneActivated(MilestoneEvent):
+    TOPIC = "contract.milestone_activated.v1"
+
+
+class MilestoneSubmitted(MilestoneEvent):
+    TOPIC = "contract.milestone_submitted.v1"
+    message: Sealed | None = None
+    review_deadline: Instant
+
+
+class ChangesRequested(MilestoneEvent):
+    TOPIC = "contract.changes_requested.v1"
+    message: Sealed | None = None
+
+
+class MilestoneApproved(MilestoneEvent):
+    """By the client, or `by_silence` as of the review deadline (rule 12)."""
+
+    TOPIC = "contract.milestone_approved.v1"
+    by_silence: bool
+    message: Sealed | None = None
+    payout: PayoutTerms
+
+
+class TimeLogged(ClosingContractEvent):
+    TOPIC = "contract.time_logged.v1"
+    entry_id: str
+    date: date
+    minutes: int
+    memo: Sealed | None = None
+
+
+class TimeCorrected(ClosingContractEvent):
+    TOPIC = "contract.time_corrected.v1"
+    entry_id: str
+    minutes: int
+    memo: Sealed | None = None
+
+
+class TimeRemoved(ClosingContractEvent):
+    TOPIC = "contract.time_removed.v1"
+    entry_id: str
+
+
+class TimesheetLocked(ClosingContractEvent):
+    """The week starting at `week` can no longer be corrected; `amount` is its price, rounded once (rules 14, 15)."""
+
+    TOPIC = "contract.timesheet_locked.v1"
+    week: Instant
+    minutes: int
+    amount: AmountOrZero
+
+
+class CycleClosed(ClosingContractEvent):
+    """A billing cycle of time or of a fixed rate was closed; null `payout`: it came to nothing (rules 15, 16, 17)."""
+
+    TOPIC = "contract.cycle_closed.v1"
+    start: Instant
+    end: Instant
+    payout: PayoutTerms | None
+
+
+class BonusGranted(ClosingContractEvent):
+    """`invoice_at`: the close at which it is charged (rule 20)."""
+
+    TOPIC = "contract.bonus_granted.v1"
+    bonus_id: str
+    amount: Amount
+    note: Sealed | None = None
+    invoice_at: Instant
+
+
+class BonusInvoiced(ClosingContractEvent):
+    TOPIC = "contract.bonus_invoiced.v1"
+    bonus_id: str
+    payout: PayoutTerms
+
+
+class PayrollRecorded(ContractEvent):
+    """The Employer of Record ran its payroll (rule 4)."""
+
+    TOPIC = "contract.payroll_recorded.v1"
+    payroll_id: str
+    period_start: date
+    period_end: date
+    payout: PayoutTerms
+
+
+class NotificationSent(ContractEvent):
+    """An e-mail was handed to the mail system; `about` is the event it tells of."""
+
+    TOPIC = "contract.notification_sent.v1"
+    kind: NotificationKind
+    about: str
+
+
+# Payout
+
+
+class PayoutEvent(Event):
+    """On a payout's stream. `payee` is the freelancer, or the Employer of Record of a payroll (rule 4)."""
+
+    payout_id: str
+    contract_id: str
+    client_id: str
+    freelancer_id: str
+    payee: str
+    currency: Currency
+
+
+class PayoutDue(PayoutEvent):
+    TOPIC = "payout.due.v1"
+    source: Source
+    amount: Amount
+    review_deadline: Instant | None
+
+
+class ChargeRequested(PayoutEvent):
+    """An attempt is in flight, under `key`: the processor is asked under it until it gives an outcome (rule 24)."""
+
+    TOPIC = "payout.charge_requested.v1"
+    attempt: int
+    key: str
+    amount: Amount
+    method: Sealed
+
+
+class PayoutCharged(PayoutEvent):
+    """`occurred_at` is the processor's time; `release_at` is null under an open objection (rules 21 to 23)."""
+
+    TOPIC = "payout.charged.v1"
+    attempt: int
+    amount: Amount
+    reference: str
+    hold_until: Instant
+    release_at: Instant | None
+    next_release_at: Instant | None
+
+
+class ChargeFailed(PayoutEvent):
+    """`next_attempt_at` is null when none is scheduled: the decline is final, or it was the tenth (rule 24)."""
+
+    TOPIC = "payout.charge_failed.v1"
+    attempt: int
+    failure: str
+    final: bool
+    next_attempt_at: Instant | None
+
+
+class HoldElapsed(PayoutEvent):
+    TOPIC = "payout.hold_elapsed.v1"
+    next_release_at: Instant | None
+
+
+class PayoutReleased(PayoutEvent):
+    """`amount` has moved from pending to available (rule 23)."""
+
+    TOPIC = "payout.released.v1"
+    amount: Amount
+
+
+class ObjectionRaised(PayoutEvent):
+    TOPIC = "payout.objection_raised.v1"
+    reason: Sealed
+    next_release_at: Instant | None
+
+
+class ObjectionWithdrawn(PayoutEvent):
+    TOPIC = "payout.objection_withdrawn.v1"
+    release_at: Instant | None
+    next_release_at: Instant | None
+
+
+class PayoutReduced(PayoutEvent):
+    """The freelancer settled the objection for `amount`; `returned` goes back to the client (rule 18)."""
+
+    TOPIC = "payout.reduced.v1"
+    refund_id: str
+    amount: AmountOrZero
+    returned: Amount
+    release_at: Instant | None
+    next_release_at: Instant | None
+
+
+class PayoutReversed(PayoutEvent):
+    """Charged money was taken back, from pending and from available as stated (rule 26)."""
+
+    TOPIC = "payout.reversed.v1"
+    reversal_id: str
+    reason: ReversalReason
+    from_pending: AmountOrZero
+    from_available: AmountOrZero
+    ends_objection: bool
+    release_at: Instant | None
+    next_release_at: Instant | None
+
+
+class ReversalReinstated(PayoutEvent):
+    """A chargeback was won: the money is back where it was taken from (rule 26)."""
+
+    TOPIC = "payout.reversal_reinstated.v1"
+    reversal_id: str
+    to_pending: AmountOrZero
+    to_available: AmountOrZero
+    release_at: Instant | None
+    next_release_at: Instant | None
+
+
+class RefundPaid(PayoutEvent):
+    """The processor has sent a reduction or a refund back to the client."""
+
+    TOPIC = "payout.refund_paid.v1"
+    refund_id: str
+    amount: Amount
+    reference: str
+
+
+# Adjustment
+
+
+class AdjustmentEvent(Event):
+    """`person` is who holds the operator's key (rule 27)."""
+
+    adjustment_id: str
+    person: str
+
+
+class AdjustmentProposed(AdjustmentEvent):
+    TOPIC = "adjustment.proposed.v1"
+    reason: Sealed
+    corrects_event_id: str
+    postings: tuple[Posting, ...]
+    effective_at: Instant | None
+
+
+class AdjustmentApproved(AdjustmentEvent):
+    """`occurred_at` is the stated instant, or that of the approval."""
+
+    TOPIC = "adjustment.approved.v1"
+    postings: tuple[Posting, ...]
+
+
+def _leaves(cls: type[Event]) -> list[type[Event]]:
+    here = [cls] if "TOPIC" in vars(cls) else []
+    return here + [leaf for child in cls.__subclasses__() for leaf in _leaves(child)]
+
+
+EVENTS: dict[str, type[Event]] = {cls.TOPIC: cls for cls in _leaves(Event)}
+"""Every event class by its topic. A stored topic is looked up here and nowhere else."""
+
+
+def sealed_in(value: Any) -> list[Sealed]:
+    """Every vault reference inside an event or a value."""
+    if isinstance(value, Sealed):
+        return [value]
+    if isinstance(value, BaseModel):
+        return [found for name in type(value).model_fields for found in sealed_in(getattr(value, name))]
+    if isinstance(value, tuple):
+        return [found for item in value for found in sealed_in(item)]
+    return []

@@ -1,0 +1,36 @@
+"""Identifiers: an opaque word behind a prefix that says what it names.
+
+Ids are derived, never drawn here: from the command that made the thing, or from what it stands for (a payout derives
+from the approval, cycle or bonus that made it), so that doing it twice names it once.
+"""
+
+from base64 import b32encode
+from hashlib import sha256
+
+CLIENT, FREELANCER, CONTRACT, MILESTONE, PAYOUT = "cli", "fre", "con", "mil", "pay"
+TIME_ENTRY, BONUS, PAYROLL, REVERSAL, WITHDRAWAL = "tim", "bon", "prl", "rev", "wdr"
+ADJUSTMENT, CONVERSION, EMPLOYER_OF_RECORD, REDUCTION = "adj", "cnv", "eor", "red"
+COMMAND, EVENT, VAULT, API_KEY, PERSON, REQUEST = "cmd", "evt", "vlt", "key", "per", "req"
+
+_LENGTH = 20
+
+
+def derive(prefix: str, *parts: str) -> str:
+    """`prefix_` and 20 characters that only these parts give: 100 bits of SHA-256 over the length-prefixed parts."""
+    joined = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    return f"{prefix}_{encode(sha256(joined).digest())}"
+
+
+def encode(data: bytes) -> str:
+    """The first 100 bits of `data` in lower-case base 32."""
+    return b32encode(data)[:_LENGTH].decode().lower()
+
+
+def kind_of(identifier: str) -> str:
+    """The prefix of an id: `con` of `con_…`."""
+    return identifier.partition("_")[0]
+
+
+def event_id(stream: str, version: int) -> str:
+    """The id of an event: where it stands says which it is."""
+    return f"{EVENT}_{stream}_{version}"

@@ -1,0 +1,106 @@
+"""The posting rules: which event moves how much from which account to which. The only place that knows how money moves.
+
+Accounts are `OWNER:BUCKET`. What a client has paid is at the processor until it is paid out or back; a payee's money is
+pending, then available, then in transit; what goes back to a client waits in `returned` until the processor has sent it.
+An account's balance is credits less debits, in minor units: what the platform owes its owner. At the processor it is
+therefore negative: that is what the processor holds for the platform.
+"""
+
+from typing import NamedTuple
+
+from ledger.events import AdjustmentApproved, Event, Posting
+
+PROCESSOR = "processor"
+PLATFORM = "platform:adjustments"
+BUCKETS = ("pending", "available", "in_transit")
+
+
+class Rule(NamedTuple):
+    """`debit` and `credit` are accounts, with fields of the event in braces; `amount` names the field that is moved.
+
+    `when` narrows the rule to events with that value in that field.
+    """
+
+    topic: str
+    debit: str
+    credit: str
+    amount: str
+    line: str
+    when: tuple[str, str] | None = None
+
+
+RULES = (
+    Rule("payout.charged.v1", PROCESSOR, "{payee}:pending", "amount", "charge"),
+    Rule("payout.released.v1", "{payee}:pending", "{payee}:available", "amount", "release"),
+    Rule("payout.reduced.v1", "{payee}:pending", "{client_id}:returned", "returned", "reduction"),
+    Rule(
+        "payout.reversed.v1", "{payee}:pending", "{client_id}:returned", "from_pending", "refund", ("reason", "refund")
+    ),
+    Rule(
+        "payout.reversed.v1",
+        "{payee}:available",
+        "{client_id}:returned",
+        "from_available",
+        "refund",
+        ("reason", "refund"),
+    ),
+    Rule("payout.reversed.v1", "{payee}:pending", PROCESSOR, "from_pending", "chargeback", ("reason", "chargeback")),
+    Rule(
+        "payout.reversed.v1", "{payee}:available", PROCESSOR, "from_available", "chargeback", ("reason", "chargeback")
+    ),
+    Rule("payout.reversal_reinstated.v1", PROCESSOR, "{payee}:pending", "to_pending", "chargeback_won"),
+    Rule("payout.reversal_reinstated.v1", PROCESSOR, "{payee}:available", "to_available", "chargeback_won"),
+    Rule("payout.refund_paid.v1", "{client_id}:returned", PROCESSOR, "amount", "refund_paid"),
+    Rule(
+        "freelancer.withdrawal_requested.v1",
+        "{freelancer_id}:available",
+        "{freelancer_id}:in_transit",
+        "amount",
+        "withdrawal",
+    ),
+    Rule("freelancer.withdrawal_paid.v1", "{freelancer_id}:in_transit", PROCESSOR, "amount", "withdrawal_paid"),
+    Rule(
+        "freelancer.withdrawal_failed.v1",
+        "{freelancer_id}:in_transit",
+        "{freelancer_id}:available",
+        "amount",
+        "withdrawal_failed",
+    ),
+)
+"""Every rule but one: an approved adjustment states its postings itself."""
+
+ADJUSTMENT_LINE = "adjustment"
+
+TOPICS = frozenset(rule.topic for rule in RULES) | {AdjustmentApproved.TOPIC}
+"""The events that move money."""
+
+_RULES_OF = {topic: tuple(rule for rule in RULES if rule.topic == topic) for topic in TOPICS}
+
+
+class Entry(NamedTuple):
+    """One side of a posting. `credit` is signed minor units: positive for a credit, negative for a debit."""
+
+    account: str
+    currency: str
+    credit: int
+    line: str
+
+
+def entries(event: Event) -> list[Entry]:
+    """The entries of an event; none for one that moves no money. Credits sum to zero for each currency: debits = credits."""
+    if isinstance(event, AdjustmentApproved):
+        return [_adjusted(posting) for posting in event.postings]
+    fields = vars(event)
+    found: list[Entry] = []
+    for rule in _RULES_OF.get(event.TOPIC, ()):
+        if rule.when is None or fields[rule.when[0]] == rule.when[1]:
+            amount, currency = fields[rule.amount], fields["currency"]
+            if amount:
+                found.append(Entry(rule.debit.format_map(fields), currency, -amount, rule.line))
+                found.append(Entry(rule.credit.format_map(fields), currency, amount, rule.line))
+    return found
+
+
+def _adjusted(posting: Posting) -> Entry:
+    credit = posting.amount if posting.direction == "credit" else -posting.amount
+    return Entry(posting.account, posting.currency, credit, ADJUSTMENT_LINE)

@@ -1,0 +1,26 @@
+"""The balance of every account, in every currency: the posting rules, summed."""
+
+from ledger import postings
+from ledger.projections.rows import Needs, Record, Rows, Table
+
+TABLE = Table("balances", ("account", "currency"), {"account": "text", "currency": "text", "balance": "numeric"})
+
+
+class Balances:
+    name = "balances"
+    tables = (TABLE,)
+    topics = postings.TOPICS
+
+    def needs(self, records: list[Record]) -> Needs:
+        entries = (entry for record in records for entry in postings.entries(record.event))
+        return Needs({TABLE.name: {(entry.account, entry.currency) for entry in entries}}, {})
+
+    def fold(self, rows: Rows, records: list[Record]) -> None:
+        changes: dict[tuple[str, str], int] = {}
+        for record in records:
+            for account, currency, credit, _ in postings.entries(record.event):
+                changes[account, currency] = changes.get((account, currency), 0) + credit
+        for key, change in changes.items():
+            known = rows.get(TABLE.name, key)
+            balance = known["balance"] + change if known else change
+            rows.put(TABLE.name, {"account": key[0], "currency": key[1], "balance": balance})

@@ -1,0 +1,50 @@
+"""What happens by itself next: a row for each deadline that is set, gone once it is cleared (rule 29)."""
+
+from ledger.policies.deadlines import ORDER, changes
+from ledger.projections.rows import Needs, Record, Rows, Table
+
+TABLE = Table(
+    "deadlines",
+    ("stream", "kind", "item"),
+    {
+        "stream": "text",
+        "kind": "text",
+        "item": "text",
+        "at": "timestamptz",
+        "priority": "smallint",
+        "cause_id": "text",
+        "contract_id": "text",
+        "freelancer_id": "text",
+    },
+)
+
+
+class Deadlines:
+    name = "deadlines"
+    tables = (TABLE,)
+    topics = None
+
+    def needs(self, records: list[Record]) -> Needs:
+        keys = {(record.stream, change.kind, change.item) for record in records for change in changes(record.event)}
+        return Needs({TABLE.name: keys}, {})
+
+    def fold(self, rows: Rows, records: list[Record]) -> None:
+        for record in records:
+            for kind, item, at in changes(record.event):
+                if at is None:
+                    rows.delete(TABLE.name, (record.stream, kind, item))
+                    continue
+                fields = vars(record.event)
+                rows.put(
+                    TABLE.name,
+                    {
+                        "stream": record.stream,
+                        "kind": kind,
+                        "item": item,
+                        "at": at,
+                        "priority": ORDER[kind],
+                        "cause_id": record.id,
+                        "contract_id": fields.get("contract_id"),
+                        "freelancer_id": fields.get("freelancer_id"),
+                    },
+                )

@@ -1,0 +1,43 @@
+"""Which events belong to which contract, payout and party: the index that histories are read by."""
+
+from ledger.projections.rows import NOTHING, Needs, Record, Rows, Table
+
+TABLE = Table(
+    "history",
+    ("position",),
+    {
+        "position": "bigint",
+        "stream": "text",
+        "topic": "text",
+        "contract_id": "text",
+        "payout_id": "text",
+        "client_id": "text",
+        "freelancer_id": "text",
+    },
+    append_only=True,
+)
+
+
+class History:
+    name = "history"
+    tables = (TABLE,)
+    topics = None
+
+    def needs(self, records: list[Record]) -> Needs:  # noqa: ARG002 - what every projection is asked
+        return NOTHING
+
+    def fold(self, rows: Rows, records: list[Record]) -> None:
+        for record in records:
+            fields = vars(record.event)
+            rows.put(
+                TABLE.name,
+                {
+                    "position": record.position,
+                    "stream": record.stream,
+                    "topic": record.topic,
+                    "contract_id": fields.get("contract_id"),
+                    "payout_id": fields.get("payout_id"),
+                    "client_id": fields.get("client_id"),
+                    "freelancer_id": fields.get("freelancer_id"),
+                },
+            )

@@ -1,0 +1,31 @@
+"""Settings, from the environment and `.env`. Each is `LEDGER_` and its name in capitals."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _in_utc(instant: datetime) -> datetime:
+    if instant.utcoffset() is None:
+        raise ValueError("must say its zone, as in 2026-01-05T09:00:00Z")
+    return instant.astimezone(UTC)
+
+
+class Settings(BaseSettings):
+    """Raises pydantic.ValidationError, naming the variable, when one makes no sense."""
+
+    model_config = SettingsConfigDict(env_prefix="LEDGER_", env_file=".env", extra="ignore")
+
+    database_url: SecretStr | None = None
+    """Your own PostgreSQL; none: the embedded one."""
+    data_dir: Path = Path(".ledger")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    operator_key: SecretStr | None = None
+    sandbox: bool = False
+    clock_start: Annotated[datetime, AfterValidator(_in_utc)] | None = None
+    smtp_url: SecretStr | None = None
+    """`smtp://user:password@host:port`; none: messages are kept in `outbox` under the data directory."""

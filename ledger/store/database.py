@@ -1,0 +1,70 @@
+"""The one PostgreSQL: its connections and its migrations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from eventsourcing.postgres import PostgresDatastore
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow
+
+MIGRATION_LOCK = 7_305_001
+"""Advisory lock under which migrations run, so that two processes that start at once migrate once."""
+
+
+class Database:
+    """A pool of connections, autocommit, to one database. Close it when done."""
+
+    def __init__(self, url: str, *, pool_size: int = 4, max_overflow: int = 12, wait_seconds: float = 10.0) -> None:
+        parameters = conninfo_to_dict(url)
+        self.url = url
+        self.datastore = PostgresDatastore(
+            dbname=str(parameters.get("dbname") or "ledger"),
+            host=str(parameters.get("host") or "localhost"),
+            port=str(parameters.get("port") or "5432"),
+            user=str(parameters.get("user") or "ledger"),
+            password=str(parameters.get("password") or ""),
+            connect_timeout=wait_seconds,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            originator_id_type="text",
+        )
+        self.datastore.pool.kwargs["options"] = "-c timezone=UTC"  # type: ignore[index]  # the library gives a dict
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """A connection of the pool. Raises psycopg.OperationalError when none is free in time or the server is away."""
+        self.datastore.pool.open()
+        with self.datastore.pool.connection() as connection:
+            yield connection
+
+    def fetch(self, query: str, parameters: Any = None) -> list[DictRow]:
+        """The rows of one query. The query is a constant of this program; what varies is a parameter."""
+        with self.connection() as connection:
+            return connection.execute(query.encode(), parameters).fetchall()
+
+    def execute(self, query: str, parameters: Any = None) -> None:
+        """Runs one statement and commits it."""
+        with self.connection() as connection:
+            connection.execute(query.encode(), parameters)
+
+    def close(self) -> None:
+        self.datastore.close()
+
+    def migrate(self) -> list[str]:
+        """Applies the migrations that are missing, in order, and answers their names. Forward only."""
+        applied: list[str] = []
+        with self.connection() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            known = {row["name"] for row in connection.execute("SELECT name FROM migrations").fetchall()}
+            for script in sorted(files("ledger.store").joinpath("sql").iterdir(), key=lambda file: file.name):
+                if script.name.endswith(".sql") and script.name not in known:
+                    connection.execute(script.read_text(encoding="utf-8").encode())
+                    connection.execute("INSERT INTO migrations (name) VALUES (%s)", (script.name,))
+                    applied.append(script.name)
+        return applied

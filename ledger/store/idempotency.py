@@ -1,0 +1,138 @@
+"""Idempotency keys: which command stands behind a key, and the answer it got. Kept for ever.
+
+A key is claimed before its command runs. The claim is an advisory lock of the database, so it ends with the process that
+holds it; the row under it keeps the command's id, so that whoever claims the key after a crash carries on the same command.
+"""
+
+import threading
+from hashlib import sha256
+from typing import NamedTuple
+
+import orjson
+import psycopg
+from psycopg.rows import TupleRow
+
+from ledger.store.database import Database
+
+
+class KeyInProgress(Exception):
+    """Another request under the same key is being carried out."""
+
+
+class KeyReused(Exception):
+    """The key was used before for something else."""
+
+
+class Kept(NamedTuple):
+    """An answer as it was given."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Claim(NamedTuple):
+    """The right to carry out a command under its id, or, where there is one, the answer that it got."""
+
+    owner: str
+    key: str
+    command_id: str
+    kept: Kept | None
+
+
+class Idempotency:
+    """The keys of one database. One connection of its own holds the locks of all claims of this process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._mutex = threading.Lock()
+        self._running: set[tuple[str, str]] = set()
+        self._locks: psycopg.Connection[TupleRow] | None = None
+
+    def claim(self, owner: str, key: str, fingerprint: bytes, command_id: str) -> Claim:
+        """Claims a key of `owner` for the request with that SHA-256, under `command_id` unless it has one already.
+
+        Raises KeyInProgress or KeyReused. Whatever comes of it, `release` must follow a claim.
+        """
+        self._lock(owner, key)
+        try:
+            return self._look_up(owner, key, fingerprint, command_id)
+        except BaseException:
+            self.release(owner, key)
+            raise
+
+    def keep(self, claim: Claim, answer: Kept) -> None:
+        """From now on this is the answer."""
+        self._database.execute(
+            "UPDATE idempotency SET status = %s, headers = %s, body = %s WHERE owner = %s AND key = %s",
+            (answer.status, orjson.dumps(answer.headers).decode(), answer.body, claim.owner, claim.key),
+        )
+
+    def forget(self, claim: Claim) -> None:
+        """Nothing was done under the key: it is free again."""
+        self._database.execute(
+            "DELETE FROM idempotency WHERE owner = %s AND key = %s AND status IS NULL", (claim.owner, claim.key)
+        )
+
+    def release(self, owner: str, key: str) -> None:
+        """Ends a claim."""
+        with self._mutex:
+            try:
+                if self._locks is not None:
+                    self._locks.execute("SELECT pg_advisory_unlock(%s)", (_lock_of(owner, key),))
+            except psycopg.Error:
+                self._drop_locks()
+            finally:
+                self._running.discard((owner, key))
+
+    def close(self) -> None:
+        """Ends every claim of this process."""
+        with self._mutex:
+            self._drop_locks()
+
+    def _lock(self, owner: str, key: str) -> None:
+        with self._mutex:
+            if (owner, key) in self._running or not self._try_lock(_lock_of(owner, key)):
+                raise KeyInProgress
+            self._running.add((owner, key))
+
+    def _try_lock(self, number: int) -> bool:
+        """Under the mutex. One lost connection is replaced; with it went the locks of this process, not their commands."""
+        try:
+            return self._try_lock_once(number)
+        except psycopg.OperationalError:
+            self._drop_locks()
+            return self._try_lock_once(number)
+
+    def _try_lock_once(self, number: int) -> bool:
+        if self._locks is None or self._locks.closed:
+            self._locks = psycopg.connect(self._database.url, autocommit=True)
+        row = self._locks.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
+        return bool(row and row[0])
+
+    def _drop_locks(self) -> None:
+        if self._locks is not None:
+            self._locks.close()
+            self._locks = None
+
+    def _look_up(self, owner: str, key: str, fingerprint: bytes, command_id: str) -> Claim:
+        self._database.execute(
+            "INSERT INTO idempotency (owner, key, fingerprint, command_id) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (owner, key, fingerprint, command_id),
+        )
+        (row,) = self._database.fetch("SELECT * FROM idempotency WHERE owner = %s AND key = %s", (owner, key))
+        if bytes(row["fingerprint"]) != fingerprint:
+            raise KeyReused
+        kept = None if row["status"] is None else Kept(row["status"], row["headers"], bytes(row["body"]))
+        return Claim(owner, key, row["command_id"], kept)
+
+
+def fingerprint_of(method: str, path: str, body: bytes) -> bytes:
+    """What makes two requests under one key the same: their method, path and body."""
+    parts = (method.encode(), path.encode("utf-8", "surrogatepass"), body)
+    return sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()
+
+
+def _lock_of(owner: str, key: str) -> int:
+    """The number of the advisory lock of a key: 64 bits of a hash; two keys that share it only wait for each other."""
+    return int.from_bytes(sha256(f"idempotency\0{owner}\0{key}".encode()).digest()[:8], "big", signed=True)

@@ -1,0 +1,364 @@
+"""Reading the projections: balances, statements, contracts, payouts, histories. Nothing here writes."""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from psycopg.rows import tuple_row
+
+from ledger import postings
+from ledger.aggregates.adjustment import Adjustment
+from ledger.aggregates.client import Client
+from ledger.aggregates.contract import Contract
+from ledger.aggregates.freelancer import Freelancer
+from ledger.aggregates.payout import Payout
+from ledger.events import Event
+from ledger.postings import Entry
+from ledger.store.log import LedgerLog, Stored
+
+Totals = dict[str, int]
+"""Minor units by currency."""
+WAIT_STEP_SECONDS = 0.003
+
+
+class ProjectionHealth(NamedTuple):
+    """`error` names the event that stopped the projection; it goes no further than that."""
+
+    name: str
+    position: int
+    lag: int
+    error: str | None
+
+
+class BalanceView(NamedTuple):
+    position: int
+    pending: Totals
+    available: Totals
+    in_transit: Totals
+
+
+class Line(NamedTuple):
+    """A statement line: what an event changed, and the balances after it."""
+
+    freelancer_id: str
+    currency: str
+    occurred_at: datetime
+    position: int
+    recorded_at: datetime
+    type: str
+    subject: str
+    pending_change: int
+    available_change: int
+    in_transit_change: int
+    pending: int
+    available: int
+    in_transit: int
+    available_on: datetime | None
+
+
+class Earnings(NamedTuple):
+    """What was released less what was reversed after release; months are those of the release, as `2026-01`."""
+
+    total: Totals
+    by_contract: dict[str, Totals]
+    by_month: dict[str, Totals]
+
+
+class EventView(NamedTuple):
+    position: int
+    id: str
+    stream: str
+    version: int
+    topic: str
+    event: Event
+    entries: list[Entry]
+
+
+_NO_UPPER_BOUND = 2**63 - 1
+_STATEMENT_COLUMNS = (
+    "l.freelancer_id, l.currency, l.occurred_at, l.position, l.recorded_at, l.type, l.subject,"
+    " l.pending_change, l.available_change, l.in_transit_change, l.pending, l.available, l.in_transit"
+)
+
+
+class Reader:
+    def __init__(self, log: LedgerLog) -> None:
+        self._log, self._database = log, log.database
+
+    # How far
+
+    def head(self) -> int:
+        """The last position of the log."""
+        return self._log.head()
+
+    def position(self, *projections: str) -> int:
+        """The position that these projections have all reached; all of them when none is named."""
+        rows = self._database.fetch("SELECT name, position FROM projections")
+        return min((row["position"] for row in rows if not projections or row["name"] in projections), default=0)
+
+    def wait(self, position: int, timeout: float = 2.0) -> bool:
+        """Whether every projection has reached a position, within `timeout` seconds."""
+        give_up = time.monotonic() + timeout
+        while self.position() < position:
+            if time.monotonic() >= give_up:
+                return False
+            time.sleep(WAIT_STEP_SECONDS)
+        return True
+
+    def health(self) -> list[ProjectionHealth]:
+        head = self.head()
+        rows = self._database.fetch("SELECT name, position, error FROM projections ORDER BY name")
+        return [
+            ProjectionHealth(row["name"], row["position"], max(head - row["position"], 0), row["error"]) for row in rows
+        ]
+
+    # Objects
+
+    def client(self, client_id: str) -> Client | None:
+        state = self._log.load([client_id])[client_id]
+        return state if isinstance(state, Client) else None
+
+    def freelancer(self, freelancer_id: str) -> Freelancer | None:
+        state = self._log.load([freelancer_id])[freelancer_id]
+        return state if isinstance(state, Freelancer) else None
+
+    def adjustment(self, adjustment_id: str) -> Adjustment | None:
+        state = self._log.load([adjustment_id])[adjustment_id]
+        return state if isinstance(state, Adjustment) else None
+
+    def contract(self, contract_id: str) -> Contract | None:
+        rows = self._database.fetch("SELECT state::text AS state FROM contracts WHERE id = %s", (contract_id,))
+        return msgspec.json.decode(rows[0]["state"], type=Contract) if rows else None
+
+    def payout(self, payout_id: str) -> Payout | None:
+        rows = self._database.fetch("SELECT state::text AS state FROM payouts WHERE id = %s", (payout_id,))
+        return msgspec.json.decode(rows[0]["state"], type=Payout) if rows else None
+
+    def contracts(
+        self,
+        *,
+        client_id: str | None = None,
+        freelancer_id: str | None = None,
+        status: str | None = None,
+        archived: bool | None = None,
+        before: int | None = None,
+        limit: int,
+    ) -> list[tuple[int, Contract]]:
+        """Newest first, each with its cursor. Archived are the completed ones (rule 5)."""
+        where: list[tuple[str, Any]] = [
+            ("client_id = %s", client_id),
+            ("freelancer_id = %s", freelancer_id),
+            ("status = %s", status),
+            ("(status = 'completed') = %s", archived),
+            ("created_position < %s", before),
+        ]
+        rows = self._list("contracts", where, limit)
+        return [(row["created_position"], msgspec.json.decode(row["state"], type=Contract)) for row in rows]
+
+    def payouts(
+        self,
+        *,
+        client_id: str | None = None,
+        freelancer_id: str | None = None,
+        contract_id: str | None = None,
+        status: str | None = None,
+        available_from: datetime | None = None,
+        available_before: datetime | None = None,
+        before: int | None = None,
+        limit: int,
+    ) -> list[tuple[int, Payout]]:
+        """Newest first, each with its cursor; `available_on` from and including the one, before the other."""
+        where: list[tuple[str, Any]] = [
+            ("client_id = %s", client_id),
+            ("freelancer_id = %s", freelancer_id),
+            ("contract_id = %s", contract_id),
+            ("status = %s", status),
+            ("available_on >= %s", available_from),
+            ("available_on < %s", available_before),
+            ("created_position < %s", before),
+        ]
+        rows = self._list("payouts", where, limit)
+        return [(row["created_position"], msgspec.json.decode(row["state"], type=Payout)) for row in rows]
+
+    def _list(self, table: str, where: Iterable[tuple[str, Any]], limit: int) -> list[dict[str, Any]]:
+        given = [(condition, value) for condition, value in where if value is not None]
+        conditions = " AND ".join(condition for condition, _ in given) or "true"
+        return self._database.fetch(
+            f"SELECT created_position, state::text AS state FROM {table} WHERE {conditions}"
+            " ORDER BY created_position DESC LIMIT %s",
+            (*(value for _, value in given), limit),
+        )
+
+    # Balances
+
+    def balance(
+        self,
+        freelancer_id: str,
+        *,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+        at_position: int | None = None,
+    ) -> BalanceView:
+        """Now, or as of an instant, or as known at one, or at a log position: what moved by then, summed.
+
+        A currency appears once the freelancer has had money in it.
+        """
+        if as_of is None and known_at is None and at_position is None:
+            return self._balance_now(freelancer_id)
+        if known_at is None and at_position is None:
+            query = (
+                "SELECT DISTINCT ON (currency) currency, pending, available, in_transit FROM statement_lines"
+                " WHERE freelancer_id = %(who)s AND occurred_at <= %(as_of)s"
+                " ORDER BY currency, occurred_at DESC, position DESC"
+            )
+        else:
+            query = (
+                "SELECT currency, sum(pending_change) AS pending, sum(available_change) AS available,"
+                " sum(in_transit_change) AS in_transit FROM statement_lines WHERE freelancer_id = %(who)s"
+                " AND occurred_at <= coalesce(%(as_of)s::timestamptz, 'infinity')"
+                " AND recorded_at <= coalesce(%(known_at)s::timestamptz, 'infinity')"
+                " AND position <= coalesce(%(position)s::bigint, 9223372036854775807)"
+                " GROUP BY currency ORDER BY currency"
+            )
+        values = {"who": freelancer_id, "as_of": as_of, "known_at": known_at, "position": at_position}
+        position = self.position("statements")
+        rows = sorted(self._database.fetch(query, values), key=lambda row: str(row["currency"]))
+        buckets = [{row["currency"]: int(row[bucket]) for row in rows} for bucket in postings.BUCKETS]
+        return BalanceView(position if at_position is None else min(position, at_position), *buckets)
+
+    def _balance_now(self, freelancer_id: str) -> BalanceView:
+        accounts = {f"{freelancer_id}:{bucket}": bucket for bucket in postings.BUCKETS}
+        rows = self._database.fetch(
+            "SELECT p.position, b.account, b.currency, b.balance FROM projections p"
+            " LEFT JOIN balances b ON b.account = ANY(%s) WHERE p.name = 'balances'",
+            (list(accounts),),
+        )
+        found = [row for row in rows if row["account"] is not None]
+        currencies = sorted({row["currency"] for row in found})
+        totals = {bucket: dict.fromkeys(currencies, 0) for bucket in postings.BUCKETS}
+        for row in found:
+            totals[accounts[row["account"]]][row["currency"]] = int(row["balance"])
+        return BalanceView(
+            rows[0]["position"] if rows else 0, totals["pending"], totals["available"], totals["in_transit"]
+        )
+
+    def lines(
+        self,
+        freelancer_id: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: tuple[datetime, int] | None = None,
+        limit: int,
+    ) -> list[Line]:
+        """Statement lines, newest first: from `since`, before `until`, and before a line's (occurred_at, position)."""
+        rows = self._database.fetch(
+            f"SELECT {_STATEMENT_COLUMNS}, p.available_on FROM statement_lines l LEFT JOIN payouts p ON p.id = l.subject"
+            " WHERE l.freelancer_id = %(who)s"
+            " AND l.occurred_at >= coalesce(%(since)s::timestamptz, '-infinity')"
+            " AND l.occurred_at < coalesce(%(until)s::timestamptz, 'infinity')"
+            " AND (l.occurred_at, l.position) < (coalesce(%(at)s::timestamptz, 'infinity'), %(position)s)"
+            " ORDER BY l.occurred_at DESC, l.position DESC LIMIT %(limit)s",
+            {
+                "who": freelancer_id,
+                "since": since,
+                "until": until,
+                "at": before[0] if before else None,
+                "position": before[1] if before else _NO_UPPER_BOUND,
+                "limit": limit,
+            },
+        )
+        for row in rows:
+            row.update({bucket: int(row[bucket]) for bucket in postings.BUCKETS})
+        return [Line(**row) for row in rows]
+
+    def before(self, freelancer_id: str, instant: datetime | None) -> BalanceView:
+        """The balances just before an instant; after everything known when that is None."""
+        rows = self._database.fetch(
+            "SELECT DISTINCT ON (currency) currency, pending, available, in_transit FROM statement_lines"
+            " WHERE freelancer_id = %s AND occurred_at < coalesce(%s::timestamptz, 'infinity')"
+            " ORDER BY currency, occurred_at DESC, position DESC",
+            (freelancer_id, instant),
+        )
+        buckets = [{row["currency"]: int(row[bucket]) for row in rows} for bucket in postings.BUCKETS]
+        return BalanceView(self.position("statements"), *buckets)
+
+    def earnings(self, freelancer_id: str) -> Earnings:
+        """What was released to the freelancer, not to an Employer of Record, less what was reversed after release."""
+        rows = self._database.fetch(
+            "SELECT state::text AS state FROM payouts WHERE freelancer_id = %s AND payee = freelancer_id"
+            " ORDER BY created_position",
+            (freelancer_id,),
+        )
+        earnings = Earnings({}, {}, {})
+        for row in rows:
+            payout = msgspec.json.decode(row["state"], type=Payout)
+            if payout.released_at is None:
+                continue
+            earned = payout.released - payout.reversed_after
+            month = f"{payout.released_at:%Y-%m}"
+            for totals in (
+                earnings.total,
+                earnings.by_contract.setdefault(payout.contract_id, {}),
+                earnings.by_month.setdefault(month, {}),
+            ):
+                totals[payout.currency] = totals.get(payout.currency, 0) + earned
+        return earnings
+
+    # Histories
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        topic: str | None = None,
+        contract_id: str | None = None,
+        payout_id: str | None = None,
+        party_id: str | None = None,
+        limit: int,
+    ) -> list[EventView]:
+        """Events after a position, oldest first; of a party, those that name it as client or freelancer."""
+        where: list[tuple[str, Any]] = [
+            ("h.topic = %s", topic),
+            ("h.contract_id = %s", contract_id),
+            ("h.payout_id = %s", payout_id),
+        ]
+        given = [(condition, value) for condition, value in where if value is not None]
+        parameters: list[Any] = [after, *(value for _, value in given)]
+        conditions = ["h.position > %s", *(condition for condition, _ in given)]
+        if party_id is not None:
+            conditions.append("(h.client_id = %s OR h.freelancer_id = %s)")
+            parameters += [party_id, party_id]
+        return self._events(" AND ".join(conditions), parameters, limit)
+
+    def _events(self, conditions: str, parameters: Sequence[Any], limit: int) -> list[EventView]:
+        with self._database.connection() as connection:
+            rows = connection.cursor(row_factory=tuple_row, binary=True).execute(
+                "SELECT e.notification_id, e.originator_id, e.originator_version, e.topic, e.state, e.hash"
+                f" FROM history h JOIN events e ON e.notification_id = h.position WHERE {conditions}"
+                " ORDER BY h.position LIMIT %s".encode(),
+                (*parameters, limit),
+            )
+            return [view_of(Stored(*row)) for row in rows]
+
+    def history(self, *, contract_id: str | None = None, payout_id: str | None = None) -> list[EventView]:
+        """Everything that happened to a contract, its payouts included, or to one payout, in order."""
+        return self.events(contract_id=contract_id, payout_id=payout_id, limit=_NO_UPPER_BOUND)
+
+    def trial_balance(self) -> tuple[int, list[tuple[str, str, int]]]:
+        """The position, and (account, currency, credits less debits) of every account, now."""
+        rows = self._database.fetch(
+            "SELECT p.position, b.account, b.currency, b.balance FROM projections p LEFT JOIN balances b ON true"
+            " WHERE p.name = 'balances' ORDER BY b.currency, b.account"
+        )
+        found = [(row["account"], row["currency"], int(row["balance"])) for row in rows if row["account"] is not None]
+        return (rows[0]["position"] if rows else 0), found
+
+
+def view_of(stored: Stored) -> EventView:
+    """A stored event, with what it did to the money."""
+    event = stored.event
+    entries = postings.entries(event)
+    return EventView(stored.position, stored.id, stored.stream, stored.version, stored.topic, event, entries)

@@ -1,0 +1,250 @@
+"""The pull loop: reads the log and keeps the projections' tables. The same loop serves live, catch-up and rebuild.
+
+Many events to a transaction, the rows and the position in the same one. An event that a projection cannot fold stops that
+projection there, with the reason in its row; the others go on, and nothing is ever skipped.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+import psycopg
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from ledger.projections import PROJECTIONS
+from ledger.projections.rows import Key, Projection, Record, Row, Rows, Table
+from ledger.store.log import LedgerLog, Stored
+
+BATCH = 5_000
+"""Events to a transaction: fewer pay for more commits, more for more memory."""
+
+
+def record_of(stored: Stored) -> Record:
+    """A stored event, decoded for the projections. Raises Corrupt."""
+    return Record(stored.position, stored.stream, stored.version, stored.topic, stored.event, stored.id)
+
+
+class Views:
+    def __init__(self, log: LedgerLog, projections: Sequence[Projection] = PROJECTIONS) -> None:
+        self.log, self.database, self.projections = log, log.database, tuple(projections)
+
+    def prepare(self) -> None:
+        """Makes a row for each projection, and lets those that stopped try again."""
+        with self.database.connection() as connection, connection.transaction():
+            for projection in self.projections:
+                connection.execute(
+                    "INSERT INTO projections (name) VALUES (%s) ON CONFLICT DO NOTHING", (projection.name,)
+                )
+            connection.execute("UPDATE projections SET error = NULL, error_position = NULL WHERE error IS NOT NULL")
+
+    def catch_up(self, until: int | None = None, on_batch: Callable[[int], None] | None = None) -> int:
+        """Brings every projection up to the head of the log, or to a position; answers how many events were read."""
+        total = 0
+        while True:
+            behind = self._behind(until)
+            if behind is None:
+                return total
+            position, group, goal = behind
+            batch = self.log.read(position, BATCH, goal)
+            total += len(batch)
+            self._apply(group, position, batch)
+            if on_batch:
+                on_batch(len(batch))
+
+    def _behind(self, until: int | None) -> tuple[int, list[Projection], int] | None:
+        """The furthest behind of the projections that run, all that stand there, and how far they may go together."""
+        found = self.database.fetch(
+            "SELECT name, position, (SELECT position FROM log_head) AS head FROM projections WHERE error IS NULL"
+        )
+        ours = {projection.name: projection for projection in self.projections}
+        standing = [row for row in found if row["name"] in ours]
+        if not standing:
+            return None
+        goal = min(row["head"] for row in standing) if until is None else until
+        position = min(row["position"] for row in standing)
+        if position >= goal:
+            return None
+        group = [ours[row["name"]] for row in standing if row["position"] == position]
+        ahead = [row["position"] for row in standing if position < row["position"] < goal]
+        return position, group, min(ahead, default=goal)
+
+    def _apply(self, group: list[Projection], position: int, batch: list[Stored]) -> None:
+        try:
+            self._apply_together(group, position, batch)
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever an event does to a projection, only that one stops
+            if len(group) > 1:
+                for projection in group:
+                    self._apply([projection], position, batch)
+            elif len(batch) > 1:
+                half = len(batch) // 2
+                self._apply(group, position, batch[:half])
+                self._apply(group, batch[half - 1].position, batch[half:])
+            else:
+                self._stop(group[0], position, batch[0], error)
+
+    def _apply_together(self, group: list[Projection], position: int, batch: list[Stored]) -> None:
+        records = [record_of(stored) for stored in batch]
+        names = [projection.name for projection in group]
+        with self.database.connection() as connection, connection.transaction():
+            connection.execute("SET LOCAL synchronous_commit = off")
+            standing = connection.execute(
+                "SELECT position FROM projections WHERE name = ANY(%s) AND error IS NULL ORDER BY name FOR UPDATE",
+                (names,),
+            ).fetchall()
+            if [row["position"] for row in standing] != [position] * len(group):
+                return  # somebody else has been here
+            for projection in group:
+                mine = [one for one in records if projection.topics is None or one.topic in projection.topics]
+                if mine:
+                    fold_into(connection, projection, mine)
+            connection.execute("UPDATE projections SET position = %s WHERE name = ANY(%s)", (batch[-1].position, names))
+
+    def _stop(self, projection: Projection, position: int, poison: Stored, error: Exception) -> None:
+        self.database.execute(
+            "UPDATE projections SET error = %s, error_position = %s WHERE name = %s AND position = %s",
+            (f"event {poison.id} ({poison.topic}): {error!r}"[:1000], poison.position, projection.name, position),
+        )
+
+
+def fold_into(connection: Connection[Any], projection: Projection, records: list[Record]) -> None:
+    """Loads what the projection needs, folds, and writes what changed, within the caller's transaction."""
+    rows = Rows(projection.tables)
+    needs = projection.needs(records)
+    for name, keys in needs.keys.items():
+        for row in _select(connection, rows.tables[name], keys):
+            rows.load(name, row)
+    for name, groups in needs.groups.items():
+        for row in _select_groups(connection, rows.tables[name], groups):
+            rows.load(name, row)
+    projection.fold(rows, records)
+    for table in projection.tables:
+        write(connection, table, rows)
+
+
+def write(connection: Connection[Any], table: Table, rows: Rows, into: str | None = None) -> None:
+    """Writes the changed rows of a table, or of another one of its shape."""
+    changed = rows.changed[table.name]
+    kept = rows.rows[table.name]
+    present = [kept[key] for key in changed if key in kept]
+    gone = [key for key in changed if key not in kept]
+    target = into or table.name
+    if present:
+        others = [column for column in table.columns if column not in table.key]
+        update = ", ".join(f"{column} = excluded.{column}" for column in others)
+        conflict = "" if table.append_only else f" ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {update}"
+        columns = ", ".join(table.columns)
+        connection.execute(
+            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM json_to_recordset(%s::json)"
+            f" AS r ({_typed(table.columns)}){conflict}".encode(),
+            (dump(table, present),),
+        )
+    if gone:
+        keys = [dict(zip(table.key, key, strict=True)) for key in gone]
+        matches = " AND ".join(f"t.{column} = r.{column}" for column in table.key)
+        connection.execute(
+            f"DELETE FROM {target} t USING json_to_recordset(%s::json) AS r ({_typed_key(table)}) WHERE {matches}".encode(),
+            (orjson.dumps(keys).decode(),),
+        )
+
+
+def dump(table: Table, rows: list[Row]) -> str:
+    """Rows as a JSON array. Totals are written as text: they may be larger than a JSON number is safe for."""
+    totals = [column for column, type_ in table.columns.items() if type_ == "numeric"]
+    if totals or table.state:
+        rows = [dict(row) for row in rows]
+        for row in rows:
+            for column in totals:
+                row[column] = str(row[column])
+            if table.state:
+                row["state"] = orjson.Fragment(msgspec.json.encode(row["state"]))
+    return orjson.dumps(rows, option=orjson.OPT_UTC_Z).decode()
+
+
+def load(table: Table, row: Row) -> Row:
+    """A row as the projection keeps it."""
+    for column, type_ in table.columns.items():
+        if type_ == "numeric":
+            row[column] = int(row[column])
+        elif type_ == "json":
+            row[column] = msgspec.json.decode(row[column], type=table.state)
+    return row
+
+
+def selected(table: Table) -> str:
+    """The columns of a table as `load` takes them: JSON as its text."""
+    return ", ".join(
+        f"t.{column}::text" if type_ == "json" else f"t.{column}" for column, type_ in table.columns.items()
+    )
+
+
+def _select(connection: Connection[Any], table: Table, keys: set[Key]) -> list[Row]:
+    if not keys:
+        return []
+    wanted = orjson.dumps([dict(zip(table.key, key, strict=True)) for key in keys]).decode()
+    matches = " AND ".join(f"t.{column} = r.{column}" for column in table.key)
+    return _fetch(
+        connection,
+        table,
+        f"SELECT {selected(table)} FROM json_to_recordset(%s::json) AS r ({_typed_key(table)}) JOIN {table.name} t ON {matches}",
+        wanted,
+    )
+
+
+def _select_groups(connection: Connection[Any], table: Table, groups: dict[Key, Key]) -> list[Row]:
+    """For each group: the last row before its earliest new key, and every row after that."""
+    if not groups:
+        return []
+    wanted = orjson.dumps([dict(zip(table.key, key, strict=True)) for key in groups.values()], option=orjson.OPT_UTC_Z)
+    group, order = table.key[: table.group], table.key[table.group :]
+    same = " AND ".join(f"t.{column} = r.{column}" for column in group)
+    ours, theirs = (f"({', '.join(f'{alias}.{column}' for column in order)})" for alias in ("t", "r"))
+    backwards = ", ".join(f"t.{column} DESC" for column in order)
+    source = f"json_to_recordset(%(keys)s::json) AS r ({_typed_key(table)})"
+    return _fetch(
+        connection,
+        table,
+        f"SELECT t.* FROM {source} CROSS JOIN LATERAL (SELECT {selected(table)} FROM {table.name} t"
+        f" WHERE {same} AND {ours} < {theirs} ORDER BY {backwards} LIMIT 1) t"
+        f" UNION ALL SELECT {selected(table)} FROM {source} JOIN {table.name} t ON {same} AND {ours} >= {theirs}",
+        {"keys": wanted.decode()},
+    )
+
+
+def _fetch(connection: Connection[Any], table: Table, query: str, parameters: Any) -> list[Row]:
+    values = parameters if isinstance(parameters, dict) else (parameters,)
+    found = connection.cursor(row_factory=dict_row, binary=True).execute(query.encode(), values).fetchall()
+    return [load(table, row) for row in found]
+
+
+def _typed(columns: dict[str, str]) -> str:
+    return ", ".join(f"{column} {type_}" for column, type_ in columns.items())
+
+
+def _typed_key(table: Table) -> str:
+    return _typed({column: table.columns[column] for column in table.key})
+
+
+def refold(
+    log: LedgerLog, projections: Sequence[Projection], until: int, on_batch: Callable[[int], None]
+) -> dict[str, Rows]:
+    """Every projection folded from zero in memory, up to a position: its rows by the projection's name."""
+    folded = {projection.name: Rows(projection.tables) for projection in projections}
+    position = 0
+    while batch := log.read(position, BATCH, until):
+        records = [record_of(stored) for stored in batch]
+        for projection in projections:
+            mine = [one for one in records if projection.topics is None or one.topic in projection.topics]
+            projection.fold(folded[projection.name], mine)
+        position = batch[-1].position
+        on_batch(len(batch))
+    return folded
+
+
+def stored_rows(table: Table, connection: Connection[Any]) -> dict[Key, Row]:
+    """Every row of a table, by its key."""
+    rows = _fetch(connection, table, f"SELECT {selected(table)} FROM {table.name} t", {})
+    return {table.key_of(row): row for row in rows}

@@ -1,0 +1,176 @@
+"""Project, then do what is due, in the order of its time, in batches. Doing it twice, late or from two workers ends the same."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import structlog
+from eventsourcing.persistence import PersistenceError
+from psycopg import OperationalError
+
+from ledger.clock import Clock
+from ledger.commands import Command
+from ledger.errors import LedgerError, Refused
+from ledger.outside import Outside
+from ledger.policies.deadlines import CLOSE, OUTSIDE, OWN, Deadline, command_of
+from ledger.service import Receipt, Service
+from ledger.store.agenda import Agenda
+from ledger.store.clocks import TestClock
+from ledger.store.database import Database
+from ledger.store.log import CHANNEL
+from ledger.store.views import Views
+
+BATCH = 2_000
+"""Deadlines decided in one transaction."""
+POLL_SECONDS = 1.0
+"""How long the worker sleeps when nothing wakes it."""
+LEADER_LOCK = 7_305_002
+"""Advisory lock: of all workers on one database, one works at a time."""
+ASK_AGAIN_AFTER = timedelta(seconds=30)
+"""How long an outcome that the outside world did not give is left alone."""
+
+log = structlog.get_logger("ledger.worker")
+
+
+class Worker:
+    """Does by itself what time brings; `outside` is asked where somebody else decides."""
+
+    def __init__(
+        self, database: Database, service: Service, views: Views, agenda: Agenda, clock: Clock, outside: Outside
+    ) -> None:
+        self._database, self._service, self._views, self._agenda = database, service, views, agenda
+        self._clock, self._outside = clock, outside
+        self._in_process = threading.RLock()
+        self._stopped = threading.Event()
+        self._waiting: dict[tuple[str, str, str], datetime] = {}
+
+    # One pass
+
+    def drain(self) -> int:
+        """Projects and does everything that is due at the clock's time, and answers the log position then reached.
+
+        Waits for its turn when another worker is at it.
+        """
+        with self._leading(wait=True):
+            self._run(self._clock.now())
+        return self._service.log.head()
+
+    def _run(self, now: datetime) -> None:
+        self._views.catch_up()
+        self._waiting = {key: until for key, until in self._waiting.items() if until > now}
+        stuck: set[tuple[str, str, str]] = set()
+        while not self._stopped.is_set():
+            without = self._waiting.keys() | stuck
+            due = self._agenda.due(now, BATCH, kinds=(*OWN, *self._outside.kinds), without=without)
+            if not due:
+                return
+            batch = _together(due)
+            done = self._do(batch, now)
+            stuck |= {_key(deadline) for deadline, moved in zip(batch, done, strict=True) if not moved}
+            self._views.catch_up()
+
+    def _do(self, batch: list[Deadline], now: datetime) -> list[bool]:
+        """Which deadlines of a batch moved on. One that did not is left alone for this pass."""
+        if batch[0].kind not in OUTSIDE:
+            return self._decide([command_of(deadline, now) for deadline in batch])
+        answers = self._outside.ask(batch, now)
+        for deadline, answer in zip(batch, answers, strict=True):
+            if answer is None:
+                self._waiting[_key(deadline)] = now + ASK_AGAIN_AFTER
+        decided = iter(self._decide([answer for answer in answers if answer is not None]))
+        return [answer is not None and next(decided) for answer in answers]
+
+    def _decide(self, commands: Sequence[Command]) -> list[bool]:
+        """Decides many commands at once; if that breaks, one by one, so that one alone stands still."""
+        if not commands:
+            return []
+        try:
+            return [isinstance(one, Receipt) and bool(one.events) for one in self._service.handle_all(commands)]
+        except LedgerError as error:
+            if len(commands) == 1:
+                log.error("a due command cannot be decided", command=type(commands[0]).__name__, error=str(error))
+                return [False]
+        return [self._decide([command])[0] for command in commands]
+
+    @contextmanager
+    def _leading(self, *, wait: bool) -> Iterator[bool]:
+        with self._in_process, self._database.connection() as connection:
+            how = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
+            row = connection.execute(f"SELECT {how}(%s) AS got".encode(), (LEADER_LOCK,)).fetchone()
+            leads = wait or bool(row and row["got"])
+            try:
+                yield leads
+            finally:
+                if leads:
+                    connection.execute("SELECT pg_advisory_unlock(%s)", (LEADER_LOCK,))
+
+    # The sandbox's clock
+
+    def advance(self, to: datetime) -> datetime:
+        """Moves the test clock to an instant, stopping wherever something is due; answers the time it then shows."""
+        clock = self._clock
+        if not isinstance(clock, TestClock):
+            raise Refused("not_a_sandbox", "only the sandbox's clock can be moved")
+        with self._leading(wait=True):
+            now = clock.now()
+            self._run(now)
+            while (due := self._agenda.next_after(now)) is not None and due <= to:
+                clock.set(due)
+                now = due
+                self._run(now)
+            clock.set(to)
+            now = clock.now()
+            self._run(now)
+        return now
+
+    # For ever
+
+    def run(self) -> None:
+        """Works until stopped: woken by each append, and by the time."""
+        while not self._stopped.is_set():
+            try:
+                with self._leading(wait=False) as leads:
+                    if leads:
+                        self._run(self._clock.now())
+                self._sleep()
+            except (OperationalError, PersistenceError) as error:
+                log.warning("the database is away; trying again", error=str(error))
+                self._stopped.wait(POLL_SECONDS)
+
+    def _sleep(self) -> None:
+        """Until an event is appended or a second has passed."""
+        with self._database.connection() as connection:
+            connection.execute(f"LISTEN {CHANNEL}".encode())
+            try:
+                for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+                    break
+            finally:
+                connection.execute("UNLISTEN *")
+
+    def stop(self) -> None:
+        """Lets `run` end after the batch it is at."""
+        self._stopped.set()
+
+
+def _key(deadline: Deadline) -> tuple[str, str, str]:
+    return deadline.stream, deadline.kind, deadline.item
+
+
+def _together(due: list[Deadline]) -> list[Deadline]:
+    """The first of the due that may be handled together, in order: the ledger's own, or those of the outside world.
+
+    A close may set the next one of the same contract, which may come before its other deadlines: nothing of a contract is
+    taken along after its close.
+    """
+    outside = due[0].kind in OUTSIDE
+    batch: list[Deadline] = []
+    closed: set[str] = set()
+    for deadline in due:
+        if (deadline.kind in OUTSIDE) != outside:
+            break
+        if deadline.stream not in closed:
+            batch.append(deadline)
+        if deadline.kind == CLOSE:
+            closed.add(deadline.stream)
+    return batch
