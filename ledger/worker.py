@@ -130,23 +130,25 @@ class Worker:
         """Works until stopped: woken by each append, and by the time."""
         while not self._stopped.is_set():
             try:
-                with self._leading(wait=False) as leads:
-                    if leads:
-                        self._run(self._clock.now())
-                self._sleep()
+                self._run_while_connected()
             except (OperationalError, PersistenceError) as error:
                 log.warning("the database is away; trying again", error=str(error))
                 self._stopped.wait(POLL_SECONDS)
 
-    def _sleep(self) -> None:
-        """Until an event is appended or a second has passed."""
-        with self._database.connection() as connection:
-            connection.execute(f"LISTEN {CHANNEL}".encode())
+    def _run_while_connected(self) -> None:
+        """Listens from before a pass begins, so that what is appended during it is not missed."""
+        with self._database.connection() as listening:
+            listening.execute(f"LISTEN {CHANNEL}".encode())
             try:
-                for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-                    break
+                while not self._stopped.is_set():
+                    with self._leading(wait=False) as leads:
+                        if leads:
+                            self._run(self._clock.now())
+                    for _ in listening.notifies(timeout=POLL_SECONDS, stop_after=1):
+                        pass
             finally:
-                connection.execute("UNLISTEN *")
+                if not listening.closed:
+                    listening.execute("UNLISTEN *")
 
     def stop(self) -> None:
         """Lets `run` end after the batch it is at."""
