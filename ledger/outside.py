@@ -1,6 +1,7 @@
 """Asking the outside world: the payment processor and the mail system, and putting what they say into commands."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -32,7 +33,8 @@ class Outside:
         """For each deadline the command that records the answer; None where there was none: it is asked again later."""
         states = self._log.load({deadline.stream for deadline in deadlines})
         methods = self._vault.reveal(_method(deadline, states[deadline.stream]) for deadline in deadlines)
-        return [self._ask(deadline, states[deadline.stream], methods, now) for deadline in deadlines]
+        with ThreadPoolExecutor(self.processor.concurrency if self.processor else 1) as pool:
+            return list(pool.map(lambda one: self._ask(one, states[one.stream], methods, now), deadlines))
 
     def _ask(self, deadline: Deadline, state: Any, methods: dict[str, str], now: datetime) -> Command | None:
         origin: dict[str, Any] = {
@@ -51,10 +53,9 @@ class Outside:
                     return self._refund(origin, state, deadline.item)
                 case "notify", Contract():
                     return self._notify(origin, state, deadline)
-        except (OutcomeUnknown, OSError) as error:
-            log.warning(
-                "no answer from outside; asking again", kind=deadline.kind, stream=deadline.stream, error=str(error)
-            )
+        except Exception as error:  # noqa: BLE001 - whatever a processor or mailer raises, its outcome is unknown
+            about = {"kind": deadline.kind, "stream": deadline.stream, "error": repr(error)}
+            log.warning("no answer from outside; asking again", **about)
         return None
 
     @property

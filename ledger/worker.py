@@ -1,7 +1,7 @@
 """Project, then do what is due, in the order of its time, in batches. Doing it twice, late or from two workers ends the same."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -25,8 +25,10 @@ BATCH = 2_000
 """Deadlines decided in one transaction."""
 POLL_SECONDS = 1.0
 """How long the worker sleeps when nothing wakes it."""
-LEADER_LOCK = 7_305_002
-"""Advisory lock: of all workers on one database, one works at a time."""
+OUTSIDE_BATCH = 200
+"""Questions asked before their answers are recorded: a crash asks no more than these again."""
+PROJECT_LOCK, DUE_LOCK = 7_305_002, 7_305_003
+"""Advisory locks: of all workers on one database, one leads each task at a time."""
 ASK_AGAIN_AFTER = timedelta(seconds=30)
 """How long an outcome that the outside world did not give is left alone."""
 
@@ -41,7 +43,7 @@ class Worker:
     ) -> None:
         self._database, self._service, self._views, self._agenda = database, service, views, agenda
         self._clock, self._outside = clock, outside
-        self._in_process = threading.RLock()
+        self._in_process = {PROJECT_LOCK: threading.RLock(), DUE_LOCK: threading.RLock()}
         self._stopped = threading.Event()
         self._waiting: dict[tuple[str, str, str], datetime] = {}
 
@@ -52,7 +54,7 @@ class Worker:
 
         Waits for its turn when another worker is at it.
         """
-        with self._leading(wait=True):
+        with self._leading(DUE_LOCK, wait=True):
             self._run(self._clock.now())
         return self._service.log.head()
 
@@ -94,16 +96,17 @@ class Worker:
         return [self._decide([command])[0] for command in commands]
 
     @contextmanager
-    def _leading(self, *, wait: bool) -> Iterator[bool]:
-        with self._in_process, self._database.connection() as connection:
+    def _leading(self, lock: int, *, wait: bool) -> Iterator[bool]:
+        """Whether this worker now leads a task; within the process, one thread at a time tries."""
+        with self._in_process[lock], self._database.connection() as connection:
             how = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
-            row = connection.execute(f"SELECT {how}(%s) AS got".encode(), (LEADER_LOCK,)).fetchone()
+            row = connection.execute(f"SELECT {how}(%s) AS got".encode(), (lock,)).fetchone()
             leads = wait or bool(row and row["got"])
             try:
                 yield leads
             finally:
                 if leads:
-                    connection.execute("SELECT pg_advisory_unlock(%s)", (LEADER_LOCK,))
+                    connection.execute("SELECT pg_advisory_unlock(%s)", (lock,))
 
     # The sandbox's clock
 
@@ -112,7 +115,7 @@ class Worker:
         clock = self._clock
         if not isinstance(clock, TestClock):
             raise Refused("not_a_sandbox", "only the sandbox's clock can be moved")
-        with self._leading(wait=True):
+        with self._leading(DUE_LOCK, wait=True):
             now = clock.now()
             self._run(now)
             while (due := self._agenda.next_after(now)) is not None and due <= to:
@@ -127,23 +130,34 @@ class Worker:
     # For ever
 
     def run(self) -> None:
-        """Works until stopped: woken by each append, and by the time."""
+        """Works until stopped: projecting, and doing what is due, each led by one worker at a time.
+
+        A slow answer from outside holds up no projection.
+        """
+        projecting = threading.Thread(target=self._run_task, args=(PROJECT_LOCK, self._views.catch_up), daemon=True)
+        projecting.start()
+        self._run_task(DUE_LOCK, lambda: self._run(self._clock.now()))
+        projecting.join()
+
+    def _run_task(self, lock: int, task: Callable[[], object]) -> None:
         while not self._stopped.is_set():
             try:
-                self._run_while_connected()
+                self._run_while_connected(lock, task)
             except (OperationalError, PersistenceError) as error:
                 log.warning("the database is away; trying again", error=str(error))
-                self._stopped.wait(POLL_SECONDS)
+            except Exception:
+                log.exception("a pass of the worker failed; trying again")
+            self._stopped.wait(POLL_SECONDS)
 
-    def _run_while_connected(self) -> None:
-        """Listens from before a pass begins, so that what is appended during it is not missed."""
+    def _run_while_connected(self, lock: int, task: Callable[[], object]) -> None:
+        """Woken by each append and by the time. Listens from before a pass, so that nothing appended in it is missed."""
         with self._database.connection() as listening:
             listening.execute(f"LISTEN {CHANNEL}".encode())
             try:
                 while not self._stopped.is_set():
-                    with self._leading(wait=False) as leads:
+                    with self._leading(lock, wait=False) as leads:
                         if leads:
-                            self._run(self._clock.now())
+                            task()
                     for _ in listening.notifies(timeout=POLL_SECONDS, stop_after=1):
                         pass
             finally:
@@ -170,6 +184,8 @@ def _together(due: list[Deadline]) -> list[Deadline]:
     closed: set[str] = set()
     for deadline in due:
         if (deadline.kind in OUTSIDE) != outside:
+            break
+        if outside and len(batch) == OUTSIDE_BATCH:
             break
         if deadline.stream not in closed:
             batch.append(deadline)

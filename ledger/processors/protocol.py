@@ -55,6 +55,8 @@ class Processor(Protocol):
     """Each call may raise OutcomeUnknown."""
 
     name: str
+    concurrency: int
+    """How many requests may be under way at once."""
 
     def charge(self, request: Request) -> Outcome: ...
 

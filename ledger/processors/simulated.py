@@ -24,6 +24,7 @@ TRANSFER_TAKES = DAY
 
 class SimulatedProcessor:
     name = "simulated"
+    concurrency = 1
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock

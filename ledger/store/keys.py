@@ -75,15 +75,13 @@ class Keys:
             self._database.execute("UPDATE api_keys SET last_used_at = %s WHERE id = %s", (now, key.id))
         return key
 
-    def list(self, *, before: tuple[datetime, str] | None = None, limit: int = 100) -> list[ApiKey]:
-        """Keys, revoked ones too, newest first; those made before the key of that instant and id."""
-        instant, identifier = before or (None, None)
+    def list(self, *, before: int | None = None, limit: int) -> list[tuple[int, ApiKey]]:
+        """Keys, revoked ones too, newest first, each with its number; those with a number below `before`."""
         rows = self._database.fetch(
-            "SELECT * FROM api_keys WHERE %s::timestamptz IS NULL OR (created_at, id) < (%s, %s)"
-            " ORDER BY created_at DESC, id DESC LIMIT %s",
-            (instant, instant, identifier, limit),
+            "SELECT * FROM api_keys WHERE number < coalesce(%s, 9223372036854775807) ORDER BY number DESC LIMIT %s",
+            (before, limit),
         )
-        return [_key(row) for row in rows]
+        return [(row["number"], _key(row)) for row in rows]
 
     def get(self, key_id: str) -> ApiKey:
         """Raises NotFound."""

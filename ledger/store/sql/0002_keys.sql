@@ -1,6 +1,7 @@
 -- API keys: `lk_PREFIX_SECRET`. The prefix finds the row; of the whole key only its SHA-256 is here.
 CREATE TABLE api_keys (
     id text PRIMARY KEY,
+    number bigint GENERATED ALWAYS AS IDENTITY,
     prefix text NOT NULL UNIQUE,
     digest bytea NOT NULL CHECK (length(digest) = 32),
     role text NOT NULL CHECK (role IN ('client', 'freelancer', 'auditor', 'operator')),
@@ -13,7 +14,7 @@ CREATE TABLE api_keys (
     CHECK ((role IN ('client', 'freelancer')) = (party_id IS NOT NULL)),
     CHECK ((role IN ('auditor', 'operator')) = (person IS NOT NULL))
 );
-CREATE INDEX api_keys_created ON api_keys (created_at, id);
+CREATE INDEX api_keys_number ON api_keys (number);
 COMMENT ON COLUMN api_keys.person IS 'Who holds an operator''s or auditor''s key; a key made with a person''s key is the same person''s (rule 27).';
 
 -- Answers by idempotency key, kept for ever. status is null while the command runs, and after a crash until it is sent again:
