@@ -10,6 +10,7 @@ from ledger.processors.simulated import SimulatedProcessor
 from ledger.service import Service
 from ledger.settings import Settings
 from ledger.store.agenda import Agenda
+from ledger.store.checkpoints import Checkpoints
 from ledger.store.clocks import SystemClock, TestClock
 from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedPostgres
@@ -41,7 +42,10 @@ class Ledger:
             SimulatedProcessor(database, self.clock) if settings.sandbox else None,
             _mailer(settings),
         )
-        self.worker = Worker(database, self.service, self.views, self.agenda, self.clock, self.outside)
+        self.checkpoints = Checkpoints(settings.checkpoints)
+        self.worker = Worker(
+            database, self.service, self.views, self.agenda, self.clock, self.outside, self.checkpoints
+        )
 
     def settle(self, position: int) -> int:
         """After a write that reached `position`: in the sandbox, does all that it causes at this instant.

@@ -47,9 +47,12 @@ class Service:
             return Receipt(position, replayed=True)
         self._decide_due(command)
         (outcome,) = self._decide([command], secrets, command.command_id)
-        if isinstance(outcome, LedgerError):
+        if not isinstance(outcome, LedgerError):
+            return outcome
+        position = self.log.handled(command.command_id)
+        if position is None:
             raise outcome
-        return outcome
+        return Receipt(position, replayed=True)  # the same command, sent twice at once: the other one was carried out
 
     def handle_all(self, commands: Sequence[Command]) -> list[Receipt | LedgerError]:
         """Decides many commands and appends them in one transaction: what each came to, in their order.

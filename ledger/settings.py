@@ -27,5 +27,12 @@ class Settings(BaseSettings):
     operator_key: SecretStr | None = None
     sandbox: bool = False
     clock_start: Annotated[datetime, AfterValidator(_in_utc)] | None = None
+    checkpoint_dir: Path | None = None
+    """Where signed checkpoints of the log and their key are kept, outside the database; none: under the data directory."""
     smtp_url: SecretStr | None = None
     """`smtp://user:password@host:port`; none: messages are kept in `outbox` under the data directory."""
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the signed checkpoints."""
+        return self.checkpoint_dir or self.data_dir / "checkpoints"

@@ -1,6 +1,7 @@
 """Project, then do what is due, in the order of its time, in batches. Doing it twice, late or from two workers ends the same."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from ledger.outside import Outside
 from ledger.policies.deadlines import CLOSE, OUTSIDE, OWN, Deadline, command_of
 from ledger.service import Receipt, Service
 from ledger.store.agenda import Agenda
+from ledger.store.checkpoints import EVERY_EVENTS, EVERY_SECONDS, Checkpoints
 from ledger.store.clocks import TestClock
 from ledger.store.database import Database
 from ledger.store.log import CHANNEL
@@ -27,7 +29,7 @@ POLL_SECONDS = 1.0
 """How long the worker sleeps when nothing wakes it."""
 OUTSIDE_BATCH = 200
 """Questions asked before their answers are recorded: a crash asks no more than these again."""
-PROJECT_LOCK, DUE_LOCK = 7_305_002, 7_305_003
+PROJECT_LOCK, DUE_LOCK, CHECKPOINT_LOCK = 7_305_002, 7_305_003, 7_305_004
 """Advisory locks: of all workers on one database, one leads each task at a time."""
 ASK_AGAIN_AFTER = timedelta(seconds=30)
 """How long an outcome that the outside world did not give is left alone."""
@@ -39,11 +41,19 @@ class Worker:
     """Does by itself what time brings; `outside` is asked where somebody else decides."""
 
     def __init__(
-        self, database: Database, service: Service, views: Views, agenda: Agenda, clock: Clock, outside: Outside
+        self,
+        database: Database,
+        service: Service,
+        views: Views,
+        agenda: Agenda,
+        clock: Clock,
+        outside: Outside,
+        checkpoints: Checkpoints,
     ) -> None:
         self._database, self._service, self._views, self._agenda = database, service, views, agenda
-        self._clock, self._outside = clock, outside
-        self._in_process = {PROJECT_LOCK: threading.RLock(), DUE_LOCK: threading.RLock()}
+        self._clock, self._outside, self._checkpoints = clock, outside, checkpoints
+        self._in_process = {lock: threading.RLock() for lock in (PROJECT_LOCK, DUE_LOCK, CHECKPOINT_LOCK)}
+        self._last_checkpoint = 0.0
         self._stopped = threading.Event()
         self._waiting: dict[tuple[str, str, str], datetime] = {}
 
@@ -130,14 +140,28 @@ class Worker:
     # For ever
 
     def run(self) -> None:
-        """Works until stopped: projecting, and doing what is due, each led by one worker at a time.
+        """Works until stopped: projecting, doing what is due, signing checkpoints, each led by one worker at a time.
 
         A slow answer from outside holds up no projection.
         """
-        projecting = threading.Thread(target=self._run_task, args=(PROJECT_LOCK, self._views.catch_up), daemon=True)
-        projecting.start()
+        beside = [
+            threading.Thread(target=self._run_task, args=(PROJECT_LOCK, self._views.catch_up), daemon=True),
+            threading.Thread(target=self._run_task, args=(CHECKPOINT_LOCK, self._checkpoint_in_time), daemon=True),
+        ]
+        for thread in beside:
+            thread.start()
         self._run_task(DUE_LOCK, lambda: self._run(self._clock.now()))
-        projecting.join()
+        for thread in beside:
+            thread.join()
+
+    def _checkpoint_in_time(self) -> None:
+        """Every 1,000 events, and at the latest 60 seconds after an event. How long is the machine's time, not the clock's."""
+        last = self._checkpoints.last()
+        appended = self._service.log.head() - (last.position if last else 0)
+        waited = time.monotonic() - self._last_checkpoint
+        if appended >= EVERY_EVENTS or (appended and waited >= EVERY_SECONDS):
+            self._checkpoints.write(self._service.log, self._clock)
+            self._last_checkpoint = time.monotonic()
 
     def _run_task(self, lock: int, task: Callable[[], object]) -> None:
         while not self._stopped.is_set():

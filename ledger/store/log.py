@@ -132,9 +132,18 @@ class LedgerLog(Application[str]):
     def construct_recorder(self) -> LedgerRecorder:
         return LedgerRecorder(self.database.datastore, events_table_name="events")
 
+    def close(self) -> None:
+        """Leaves the database open: it is its owner's. The library would close it with the first log that is let go."""
+        self.closing.set()
+
     def head(self) -> int:
         """The position of the last event; 0 when there is none."""
-        return int(self.database.fetch("SELECT position FROM log_head")[0]["position"])
+        return self.head_hash()[0]
+
+    def head_hash(self) -> tuple[int, bytes]:
+        """The position of the last event, and the head of the chain there."""
+        row = self.database.fetch("SELECT position, hash FROM log_head")[0]
+        return int(row["position"]), bytes(row["hash"])
 
     def append(
         self,

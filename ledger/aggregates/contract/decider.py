@@ -64,7 +64,7 @@ def decide(state: Contract | None, command: Command, others: Mapping[str, Any]) 
         case c.CloseContract():
             return billing.close(state, command)
         case c.NoteNotification():
-            return [e.NotificationSent(**own(state, command), kind=command.kind, about=command.about)]
+            return offer.note_notification(state, command)
     raise TypeError(f"a contract does not decide {type(command).__name__}")
 
 

@@ -21,6 +21,7 @@ from ledger.aggregates.contract.state import (
 from ledger.calendar import midnight, week_of
 from ledger.errors import Corrupt
 from ledger.events import Event
+from ledger.ids import event_id
 
 
 def evolve(state: Contract | None, event: Event) -> Contract:
@@ -61,6 +62,7 @@ def _offered(event: e.ContractOffered) -> Contract:
         classification_by=event.classification_by,
         outcome=event.outcome,
         milestones=tuple(milestones),
+        untold={"invitation": event_id(event.contract_id, 1)},
     )
 
 
@@ -77,7 +79,11 @@ def _recommended(state: Contract, event: e.ClassificationRecommended) -> Contrac
 
 def _eor(state: Contract, event: e.EmployerOfRecordSet) -> Contract:
     eor = EmployerOfRecord(id=event.eor_id, name=event.name.id, pay_schedule=event.pay_schedule)
-    return replace(state, eor=eor)
+    return replace(state, eor=eor, untold={**state.untold, "eor_pay_schedule": event_id(state.id, state.version)})
+
+
+def _notified(state: Contract, event: e.NotificationSent) -> Contract:
+    return replace(state, untold={kind: about for kind, about in state.untold.items() if kind != event.kind})
 
 
 def _activated(state: Contract, event: e.ContractActivated) -> Contract:
@@ -223,5 +229,5 @@ _CHANGES: dict[type[Event], Callable[[Contract, Any], Contract]] = {
     e.BonusGranted: _granted,
     e.BonusInvoiced: _invoiced,
     e.PayrollRecorded: lambda state, event: replace(state, payouts=(*state.payouts, event.payout.payout_id)),
-    e.NotificationSent: lambda state, _: state,
+    e.NotificationSent: _notified,
 }

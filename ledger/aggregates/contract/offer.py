@@ -80,6 +80,13 @@ def _activate_when_ready(events: Draft[Contract], command: Command) -> list[Even
     return events.events
 
 
+def note_notification(state: Contract, command: c.NoteNotification) -> list[Event]:
+    """Nothing when it was noted already, or tells of an event that another has overtaken: that one is still to be told."""
+    if state.untold.get(command.kind) != command.about:
+        return []
+    return [e.NotificationSent(**own(state, command), kind=command.kind, about=command.about)]
+
+
 # Classification
 
 
@@ -151,11 +158,17 @@ def suspend(state: Contract, command: c.SuspendContract) -> list[Event]:
 
 
 def resume(state: Contract, command: c.ResumeContract, others: Mapping[str, Any]) -> list[Event]:
-    """A suspended contract resumes when none of its payouts is due or failed (rule 24)."""
+    """A suspended contract resumes when none of its payouts is due or failed (rule 24).
+
+    That is when the last of them was charged, which need not be the one whose outcome was reported last.
+    """
     if state.status != "suspended":
         return []
-    if any(others[payout].status in ("due", "charge_failed") for payout in state.payouts):
+    payouts = [others[payout] for payout in state.payouts]
+    if any(payout.status in ("due", "charge_failed") for payout in payouts):
         return []
+    instants = [command.at, *(payout.charged_at for payout in payouts), *(span.end for span in state.spans)]
     resumed = draft(state)
-    add_closing(resumed, e.ContractResumed(**own(state, command)))
+    mine = {**own(state, command), "occurred_at": max(instant for instant in instants if instant is not None)}
+    add_closing(resumed, e.ContractResumed(**mine))
     return resumed.events

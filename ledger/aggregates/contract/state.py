@@ -111,6 +111,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     closed_through: datetime | None = None
     """The end of the last billing cycle that was closed."""
     next_close: datetime | None = None
+    untold: dict[str, str] = {}
+    """By kind of notification, the event that somebody has not been told of yet."""
 
     @property
     def through_eor(self) -> bool:

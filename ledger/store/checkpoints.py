@@ -1,0 +1,114 @@
+"""Signed checkpoints of the chain, kept outside the database: what an auditor holds against the log.
+
+A checkpoint states the chain's head at a position, signed with Ed25519. Whoever rewrites the log, even the whole of it with every
+hash made anew, cannot make it agree with a checkpoint that somebody has kept. The signed message is
+`ledger checkpoint v1\\n{position}\\n{hash}\\n{at}\\n`, with the hash in lower-case hex and the time as it stands in the file.
+"""
+
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from ledger.clock import Clock
+from ledger.store.log import LedgerLog
+
+EVERY_EVENTS = 1_000
+EVERY_SECONDS = 60.0
+
+FILE, KEY_FILE, PUBLIC_KEY_FILE = "checkpoints.jsonl", "signing-key", "public-key"
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """`hash` and `key` are hex; `key` is the start of the SHA-256 of the public key; `signature` is base64."""
+
+    position: int
+    hash: str
+    at: str
+    key: str
+    signature: str
+
+
+def message(position: int, head: str, at: str) -> bytes:
+    """What is signed."""
+    return f"ledger checkpoint v1\n{position}\n{head}\n{at}\n".encode()
+
+
+def key_id(public_key: bytes) -> str:
+    return sha256(public_key).hexdigest()[:16]
+
+
+def is_signed_by(checkpoint: Checkpoint, public_key: bytes) -> bool:
+    """Whether the holder of the key (32 raw bytes) signed exactly this checkpoint."""
+    try:
+        signature = b64decode(checkpoint.signature, validate=True)
+        text = message(checkpoint.position, checkpoint.hash, checkpoint.at)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, text)
+    except (InvalidSignature, ValueError):
+        return False
+    return checkpoint.key == key_id(public_key)
+
+
+class Checkpoints:
+    """The checkpoints of one ledger, in a folder that the database's administrator need not have access to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, log: LedgerLog, clock: Clock) -> Checkpoint | None:
+        """Signs the present head and keeps it, on disk before this returns; None when nothing was appended since the last."""
+        position, head = log.head_hash()
+        last = self.last()
+        if position == 0 or (last is not None and last.position >= position):
+            return None
+        key = self._signing_key()
+        at = clock.now().isoformat().replace("+00:00", "Z")
+        checkpoint = Checkpoint(
+            position=position,
+            hash=head.hex(),
+            at=at,
+            key=key_id(self.public_key()),
+            signature=b64encode(key.sign(message(position, head.hex(), at))).decode(),
+        )
+        with (self.folder / FILE).open("ab") as file:
+            file.write(msgspec.json.encode(checkpoint) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return checkpoint
+
+    def all(self) -> Iterator[Checkpoint]:
+        """Every checkpoint, oldest first. Raises msgspec.DecodeError for a line that is none."""
+        path = self.folder / FILE
+        if path.exists():
+            for line in path.read_bytes().splitlines():
+                yield msgspec.json.decode(line, type=Checkpoint)
+
+    def last(self) -> Checkpoint | None:
+        """The newest one. Raises msgspec.DecodeError when the file does not end with a checkpoint."""
+        path = self.folder / FILE
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        return msgspec.json.decode(lines[-1], type=Checkpoint) if lines else None
+
+    def public_key(self) -> bytes:
+        """32 raw bytes; made with the signing key at the first use."""
+        self._signing_key()
+        return bytes.fromhex((self.folder / PUBLIC_KEY_FILE).read_text(encoding="ascii").strip())
+
+    def _signing_key(self) -> Ed25519PrivateKey:
+        path = self.folder / KEY_FILE
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            key = Ed25519PrivateKey.generate()
+            public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+            (self.folder / PUBLIC_KEY_FILE).write_text(public.hex() + "\n", encoding="ascii")
+            raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(raw.hex() + "\n")
+        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))
