@@ -1,7 +1,7 @@
 """The only place that builds the whole."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from ledger.clock import Clock
 from ledger.outside import Outside
@@ -15,6 +15,7 @@ from ledger.store.clocks import SystemClock, TestClock
 from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedPostgres
 from ledger.store.log import LedgerLog
+from ledger.store.migrations import migrate
 from ledger.store.reader import Reader
 from ledger.store.vault import Vault
 from ledger.store.views import Views
@@ -64,15 +65,27 @@ def _mailer(settings: Settings) -> Mailer:
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
     """The database of the settings, migrated; the embedded server runs as long as somebody has it open."""
-    with ExitStack() as stack:
-        if settings.database_url is not None:
-            url = settings.database_url.get_secret_value()
-        else:
-            url = stack.enter_context(EmbeddedPostgres(settings.data_dir)).url
-        database = Database(url)
-        stack.callback(database.close)
-        database.migrate()
-        yield database
+    with urls(settings) as (owner_url, application_url):
+        migrate(owner_url, application_url)
+        database = Database(application_url)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+@contextmanager
+def urls(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Where the database is: for its owner, who migrates, and for the application, which may only append.
+
+    On a database of your own both are one URL unless `owner_url` is set.
+    """
+    if settings.database_url is None:
+        with EmbeddedPostgres(settings.data_dir) as embedded:
+            yield embedded.url, embedded.application_url
+    else:
+        application_url = settings.database_url.get_secret_value()
+        yield (settings.owner_url.get_secret_value() if settings.owner_url else application_url), application_url
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from eventsourcing.persistence import IntegrityError
 
 from ledger.commands import Command
 from ledger.errors import Contention, Corrupt, LedgerError
-from ledger.policies.deadlines import DECIDED, Deadline, command_of
+from ledger.policies.deadlines import Deadline, command_of
 from ledger.policies.unit import NewEvent, Unit
 from ledger.store.log import LedgerLog
 from ledger.store.vault import Secret
@@ -63,10 +63,11 @@ class Service:
 
     def _decide_due(self, command: Command) -> None:
         """Everything due by now on the objects that the command touches is decided first, charges excepted (rule 29)."""
-        while due := [deadline for deadline in self._due(command) if deadline.kind in DECIDED]:
-            first = [command_of(deadline, command.now) for deadline in due if deadline.at == due[0].at]
-            if not any(isinstance(done, Receipt) and done.events for done in self.handle_all(first)):
-                return
+        tried: set[Deadline] = set()
+        while due := [one for one in self._due(command) if one not in tried]:
+            first = [one for one in due if one.at == due[0].at]
+            tried.update(first)
+            self.handle_all([command_of(one, command.now) for one in first])
 
     def _decide(
         self, commands: Sequence[Command], secrets: Sequence[Secret], command_id: str | None

@@ -21,6 +21,8 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     """Your own PostgreSQL; none: the embedded one."""
+    owner_url: SecretStr | None = None
+    """The same database as its owner, to migrate, erase and rebuild; none: `database_url` does it all."""
     data_dir: Path = Path(".ledger")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)

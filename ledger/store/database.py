@@ -1,17 +1,13 @@
-"""The one PostgreSQL: its connections and its migrations."""
+"""The one PostgreSQL: its connections."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import Any
 
 import psycopg
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow
-
-MIGRATION_LOCK = 7_305_001
-"""Advisory lock under which migrations run, so that two processes that start at once migrate once."""
 
 
 class Database:
@@ -52,19 +48,3 @@ class Database:
 
     def close(self) -> None:
         self.datastore.close()
-
-    def migrate(self) -> list[str]:
-        """Applies the migrations that are missing, in order, and answers their names. Forward only."""
-        applied: list[str] = []
-        with self.connection() as connection, connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-            )
-            known = {row["name"] for row in connection.execute("SELECT name FROM migrations").fetchall()}
-            for script in sorted(files("ledger.store").joinpath("sql").iterdir(), key=lambda file: file.name):
-                if script.name.endswith(".sql") and script.name not in known:
-                    connection.execute(script.read_text(encoding="utf-8").encode())
-                    connection.execute("INSERT INTO migrations (name) VALUES (%s)", (script.name,))
-                    applied.append(script.name)
-        return applied

@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from ledger.store.embedded_cluster import ADMIN, OWNER
+from ledger.store.embedded_cluster import ADMIN, APPLICATION, OWNER
 from ledger.store.embedded_folder import EmbeddedPostgresError, Folder, is_still, open_private, read_private, try_lock
 from ledger.store.supervisor import FAILED, HELD_BY_ANOTHER, SERVING
 
@@ -91,6 +91,11 @@ class EmbeddedPostgres:
     def url(self) -> str:
         """The database `ledger`, as the role `ledger`, which owns it and is no superuser."""
         return self._url_of(OWNER)
+
+    @property
+    def application_url(self) -> str:
+        """The database `ledger`, as the role `ledger_app`, which owns nothing and may do what it was granted."""
+        return self._url_of(APPLICATION)
 
     @property
     def admin_url(self) -> str:
@@ -162,7 +167,7 @@ def read_urls(folder: Folder) -> dict[str, str]:
     host = quote(location["socket_dir"], safe="/")
     return {
         role: f"postgresql://{role}:{quote(passwords[role])}@/{database}?host={host}&port=5432"
-        for role, database in ((OWNER, OWNER), (ADMIN, ADMIN))
+        for role, database in ((OWNER, OWNER), (APPLICATION, OWNER), (ADMIN, ADMIN))
     }
 
 

@@ -35,6 +35,7 @@ SOCKET_PATH_BYTES = 103  # the least of the systems: macOS has 104 with the clos
 SHARED_STORE = Path("/var/lib/ledger")
 ADMIN = "postgres"  # the superuser, and the database it is met in
 OWNER = "ledger"  # the role that owns the database of the same name
+APPLICATION = "ledger_app"  # the role that the program runs as: it is granted what it needs and owns nothing
 MARK = "ledger.json"  # in a cluster: its id, and the data directory that it belongs to
 
 
@@ -303,7 +304,7 @@ def choose_socket_dir(cluster_id: str, path: Path, account: Account, recorded: s
 def create_cluster(folder: Folder, account: Account, binaries: Path) -> Path:
     """Make a cluster aside and put it in its place whole; its path, which no earlier cluster had."""
     if read_private(folder.credentials) is None:
-        write_private(folder.credentials, {role: secrets.token_urlsafe(24) for role in (ADMIN, OWNER)})
+        write_private(folder.credentials, {role: secrets.token_urlsafe(24) for role in (ADMIN, OWNER, APPLICATION)})
     cluster_id = secrets.token_hex(8)
     if account.can_enter(folder.path):
         path = folder.path / f"cluster-{cluster_id}"
@@ -325,7 +326,7 @@ def create_cluster(folder: Folder, account: Account, binaries: Path) -> Path:
 
 
 def initialise(workshop: Path, account: Account, binaries: Path, passwords: dict[str, str]) -> None:
-    """Make `workshop/cluster` with both roles and the database, before any server listens."""
+    """Make `workshop/cluster` with its roles and the database, before any server listens."""
     secret, data = workshop / "password", workshop / "cluster"
     with os.fdopen(open_private(secret), "w") as file:
         file.write(passwords[ADMIN] + "\n")
@@ -341,7 +342,9 @@ def initialise(workshop: Path, account: Account, binaries: Path, passwords: dict
         binaries / "postgres",
         ["--single", "-F", "-D", data, "-c", "exit_on_error=on"],
         ["-c", "log_min_error_statement=panic", "-c", "log_checkpoints=off", ADMIN],
-        stdin=f"CREATE ROLE {OWNER} LOGIN PASSWORD '{passwords[OWNER]}';\nCREATE DATABASE {OWNER} OWNER {OWNER};\n",
+        stdin=f"CREATE ROLE {OWNER} LOGIN PASSWORD '{passwords[OWNER]}';\n"
+        f"CREATE ROLE {APPLICATION} LOGIN PASSWORD '{passwords[APPLICATION]}';\n"
+        f"CREATE DATABASE {OWNER} OWNER {OWNER};\n",
     )
     run_or_raise(account, binaries / "initdb", ["--sync-only", "-D", data])
 

@@ -2,7 +2,7 @@
 
     users.lock        every process that uses the server holds it shared
     supervisor.lock   the supervisor holds it alone
-    credentials       the passwords of the two roles (JSON, 0600), made once
+    credentials       the passwords of the three roles (JSON, 0600), made once
     location          which cluster is this folder's, where it is and where its socket is (JSON)
     cluster-<id>/     the cluster; it is under /var/lib/ledger instead where its account cannot reach this folder
     server.log        what the server and its supervisor say, bounded together with server.log.1

@@ -57,16 +57,15 @@ class Vault:
         """
         key = name.strip().casefold()
         with self._database.connection() as connection:
-            found = connection.execute(
-                "SELECT id FROM identities WHERE kind = %s AND name = %s", (kind, key)
-            ).fetchone()
+            select = "SELECT id FROM identities WHERE kind = %s AND name = %s"
+            found = connection.execute(select, (kind, key)).fetchone()
             if found is None:
                 new = f"{kind}_{ids.encode(randomness.token_bytes(16))}"
-                found = connection.execute(
-                    "INSERT INTO identities (kind, name, id) VALUES (%s, %s, %s)"
-                    " ON CONFLICT (kind, name) DO UPDATE SET name = excluded.name RETURNING id",
-                    (kind, key, new),
-                ).fetchone()
+                insert = (
+                    "INSERT INTO identities (kind, name, id) VALUES (%s, %s, %s) ON CONFLICT (kind, name) DO NOTHING"
+                )
+                connection.execute(insert, (kind, key, new))
+                found = connection.execute(select, (kind, key)).fetchone()
         if found is None:
             raise LookupError(f"no id was made for a name of kind {kind}")
         return str(found["id"])

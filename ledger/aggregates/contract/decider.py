@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger import commands as c
-from ledger import events as e
 from ledger.aggregates.contract import billing, hours, milestones, offer
-from ledger.aggregates.contract.guards import own
 from ledger.aggregates.contract.state import Contract
 from ledger.commands import Command
 from ledger.errors import NotFound
