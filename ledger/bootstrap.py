@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from ledger.clock import Clock
 from ledger.outside import Outside
 from ledger.processors.mail import FolderMailer, Mailer, SmtpMailer
+from ledger.processors.protocol import Processor
 from ledger.processors.simulated import SimulatedProcessor
 from ledger.service import Service
 from ledger.settings import Settings
@@ -40,7 +41,7 @@ class Ledger:
         self.outside = Outside(
             self.log,
             self.vault,
-            SimulatedProcessor(database, self.clock) if settings.sandbox else None,
+            _processor(settings, database, self.clock),
             _mailer(settings),
         )
         self.checkpoints = Checkpoints(settings.checkpoints)
@@ -54,6 +55,16 @@ class Ledger:
         Answers the position that covers it; in production that is the command's own.
         """
         return self.worker.drain() if self.settings.sandbox else position
+
+
+def _processor(settings: Settings, database: Database, clock: Clock) -> Processor | None:
+    if settings.sandbox:
+        return SimulatedProcessor(database, clock)
+    if settings.stripe_secret_key is not None:
+        from ledger.processors.stripe import StripeProcessor  # here, because only who uses Stripe waits for its library
+
+        return StripeProcessor(settings.stripe_secret_key.get_secret_value(), clock, settings.stripe_api_base)
+    return None
 
 
 def _mailer(settings: Settings) -> Mailer:

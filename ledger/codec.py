@@ -44,14 +44,13 @@ class _Plan(NamedTuple):
     """How to build one class: which fields are not JSON's own types, and what stands for a field that is absent."""
 
     cls: type[BaseModel]
-    order: tuple[str, ...]
     names: set[str]
     conversions: tuple[tuple[str, Convert], ...]
     defaults: dict[str, Any]
 
 
 def _build(plan: _Plan, values: Payload) -> Any:
-    if tuple(values) != plan.order:  # not as `encode` writes it: something is missing, unknown, or elsewhere
+    if len(values) != len(plan.names) or not plan.names.issuperset(values):
         if not plan.names.issuperset(values):
             raise ValueError(f"unknown fields {sorted(set(values) - plan.names)}")
         values = {**plan.defaults, **values}
@@ -74,7 +73,6 @@ def _plan(cls: type[BaseModel]) -> _Plan:
     conversions = ((name, _conversion(field.annotation)) for name, field in fields.items())
     return _Plan(
         cls,
-        tuple(fields),
         set(fields),
         tuple((name, convert) for name, convert in conversions if convert is not None),
         {name: field.default for name, field in fields.items() if not field.is_required()},

@@ -92,6 +92,11 @@ class RecordConversion(ClientCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EraseClient(ClientCommand):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotePaymentOverdue(ClientCommand):
     payout_id: str
 
@@ -122,6 +127,11 @@ class RegisterFreelancer(FreelancerCommand):
 @dataclass(frozen=True, kw_only=True)
 class SetPayoutMethod(FreelancerCommand):
     method: Sealed
+
+
+@dataclass(frozen=True, kw_only=True)
+class EraseFreelancer(FreelancerCommand):
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)

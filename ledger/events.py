@@ -136,6 +136,12 @@ class ConversionRecorded(ClientEvent):
     freelancer_email: Sealed
 
 
+class ClientErased(ClientEvent):
+    """The texts of the client in the vault are erased (rule 28): history stays whole, and shows that this happened."""
+
+    TOPIC = "client.erased.v1"
+
+
 class PaymentOverdue(ClientEvent):
     """A payout's charge has failed for the first time."""
 
@@ -171,6 +177,12 @@ class PayoutMethodSet(FreelancerEvent):
     TOPIC = "freelancer.payout_method_set.v1"
     method: Sealed
     contracts: tuple[str, ...]
+
+
+class FreelancerErased(FreelancerEvent):
+    """The texts of the freelancer in the vault are erased (rule 28): history stays whole, and shows that this happened."""
+
+    TOPIC = "freelancer.erased.v1"
 
 
 class PayoutMethodAwaited(FreelancerEvent):

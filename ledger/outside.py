@@ -12,6 +12,7 @@ from ledger.aggregates.contract import Contract
 from ledger.aggregates.freelancer import Freelancer, withdrawal_of
 from ledger.aggregates.payout import Payout
 from ledger.commands import SYSTEM, Command
+from ledger.errors import LedgerError
 from ledger.ids import COMMAND, derive
 from ledger.policies.deadlines import ASK, NOTIFY, REFUND, TRANSFER, Deadline
 from ledger.processors.mail import Mailer, compose
@@ -31,8 +32,14 @@ class Outside:
 
     def ask(self, deadlines: Sequence[Deadline], now: datetime) -> list[Command | None]:
         """For each deadline the command that records the answer; None where there was none: it is asked again later."""
-        states = self._log.load({deadline.stream for deadline in deadlines})
-        methods = self._vault.reveal(_method(deadline, states[deadline.stream]) for deadline in deadlines)
+        try:
+            states = self._log.load({deadline.stream for deadline in deadlines})
+            methods = self._vault.reveal(_method(deadline, states[deadline.stream]) for deadline in deadlines)
+        except LedgerError as error:
+            if len(deadlines) > 1:  # one by one, so that one alone stands still
+                return [answer for deadline in deadlines for answer in self.ask([deadline], now)]
+            log.error("a question cannot be asked", stream=deadlines[0].stream, error=str(error))
+            return [None]
         with ThreadPoolExecutor(self.processor.concurrency if self.processor else 1) as pool:
             return list(pool.map(lambda one: self._ask(one, states[one.stream], methods, now), deadlines))
 

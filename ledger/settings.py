@@ -33,6 +33,12 @@ class Settings(BaseSettings):
     """Where signed checkpoints of the log and their key are kept, outside the database; none: under the data directory."""
     smtp_url: SecretStr | None = None
     """`smtp://user:password@host:port`; none: messages are kept in `outbox` under the data directory."""
+    stripe_secret_key: SecretStr | None = None
+    """With one, charges, refunds and withdrawals go through that Stripe account; the sandbox never does."""
+    stripe_webhook_secret: SecretStr | None = None
+    """The signing secret of the webhook endpoint at Stripe; several, of several endpoints or while one is changed, by commas."""
+    stripe_api_base: str | None = None
+    """Another address than Stripe's own, for tests."""
 
     @property
     def checkpoints(self) -> Path:

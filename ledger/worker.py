@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -14,7 +15,7 @@ from ledger.clock import Clock
 from ledger.commands import Command
 from ledger.errors import LedgerError, Refused
 from ledger.outside import Outside
-from ledger.policies.deadlines import CLOSE, OUTSIDE, OWN, Deadline, command_of
+from ledger.policies.deadlines import OUTSIDE, OWN, Deadline, command_of
 from ledger.service import Receipt, Service
 from ledger.store.agenda import Agenda
 from ledger.store.checkpoints import EVERY_EVENTS, EVERY_SECONDS, Checkpoints
@@ -65,14 +66,17 @@ class Worker:
         Waits for its turn when another worker is at it.
         """
         with self._leading(DUE_LOCK, wait=True):
-            self._run(self._clock.now())
+            self._run()
         return self._service.log.head()
 
-    def _run(self, now: datetime) -> None:
+    def _run(self) -> None:
+        """One pass; what comes while it goes on is done in it, at its time."""
         self._views.catch_up()
+        now = self._clock.now()
         self._waiting = {key: until for key, until in self._waiting.items() if until > now}
         stuck: set[tuple[str, str, str]] = set()
         while not self._stopped.is_set():
+            now = self._clock.now()
             without = self._waiting.keys() | stuck
             due = self._agenda.due(now, BATCH, kinds=(*OWN, *self._outside.kinds), without=without)
             if not due:
@@ -90,7 +94,8 @@ class Worker:
         for deadline, answer in zip(batch, answers, strict=True):
             if answer is None:
                 self._waiting[_key(deadline)] = now + ASK_AGAIN_AFTER
-        decided = iter(self._decide([answer for answer in answers if answer is not None]))
+        answered = self._clock.now()  # later than `now` by as long as the answers took
+        decided = iter(self._decide([replace(answer, now=answered) for answer in answers if answer is not None]))
         return [answer is not None and next(decided) for answer in answers]
 
     def _decide(self, commands: Sequence[Command]) -> list[bool]:
@@ -127,15 +132,14 @@ class Worker:
             raise Refused("not_a_sandbox", "only the sandbox's clock can be moved")
         with self._leading(DUE_LOCK, wait=True):
             now = clock.now()
-            self._run(now)
+            self._run()
             while (due := self._agenda.next_after(now)) is not None and due <= to:
                 clock.set(due)
                 now = due
-                self._run(now)
+                self._run()
             clock.set(to)
-            now = clock.now()
-            self._run(now)
-        return now
+            self._run()
+        return clock.now()
 
     # For ever
 
@@ -150,7 +154,7 @@ class Worker:
         ]
         for thread in beside:
             thread.start()
-        self._run_task(DUE_LOCK, lambda: self._run(self._clock.now()))
+        self._run_task(DUE_LOCK, self._run)
         for thread in beside:
             thread.join()
 
@@ -200,19 +204,17 @@ def _key(deadline: Deadline) -> tuple[str, str, str]:
 def _together(due: list[Deadline]) -> list[Deadline]:
     """The first of the due that may be handled together, in order: the ledger's own, or those of the outside world.
 
-    A close may set the next one of the same contract, which may come before its other deadlines: nothing of a contract is
-    taken along after its close.
+    What is decided may set a deadline that comes before others that wait: a close the next one, an elapsed hold the release.
+    So of a freelancer, whose stream keeps the order, one instant is taken at a time.
     """
     outside = due[0].kind in OUTSIDE
     batch: list[Deadline] = []
-    closed: set[str] = set()
+    taken: dict[str, datetime] = {}
     for deadline in due:
         if (deadline.kind in OUTSIDE) != outside:
             break
         if outside and len(batch) == OUTSIDE_BATCH:
             break
-        if deadline.stream not in closed:
+        if outside or taken.setdefault(deadline.freelancer_id or deadline.stream, deadline.at) == deadline.at:
             batch.append(deadline)
-        if deadline.kind == CLOSE:
-            closed.add(deadline.stream)
     return batch

@@ -1,5 +1,7 @@
 """The client: who is charged, with what, and which payouts they owe (rules 2, 24)."""
 
+from datetime import datetime
+
 import msgspec
 
 from ledger import commands as c
@@ -25,6 +27,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     overdue: tuple[str, ...] = ()
     """Payouts whose charge has failed and not yet succeeded, oldest first."""
     conversions: tuple[Conversion, ...] = ()
+    erased_at: datetime | None = None
 
 
 def evolve(state: Client | None, event: Event) -> Client:
@@ -37,6 +40,8 @@ def evolve(state: Client | None, event: Event) -> Client:
     match event:
         case e.BillingMethodSet():
             return msgspec.structs.replace(changed, method=event.method.id, method_sha256=event.method.sha256)
+        case e.ClientErased():
+            return msgspec.structs.replace(changed, method=None, method_sha256=None, erased_at=event.occurred_at)
         case e.ConversionRecorded():
             conversion = Conversion(event.conversion_id, event.freelancer_id)
             return msgspec.structs.replace(changed, conversions=(*state.conversions, conversion))
@@ -69,6 +74,8 @@ def decide(state: Client | None, command: Command) -> list[Event]:
                     freelancer_email=command.freelancer_email,
                 )
             ]
+        case c.EraseClient():
+            return [] if state.erased_at else [e.ClientErased(**own)]
         case c.NotePaymentOverdue():
             known = command.payout_id in state.overdue
             return [] if known else [e.PaymentOverdue(**own, payout_id=command.payout_id)]

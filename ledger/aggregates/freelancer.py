@@ -41,6 +41,7 @@ class Freelancer(msgspec.Struct, frozen=True, kw_only=True):
     available: dict[str, int] = {}
     """Minor units by currency; may be negative after a reversal."""
     withdrawals: tuple[Withdrawal, ...] = ()
+    erased_at: datetime | None = None
 
 
 def withdrawal_of(state: Freelancer, withdrawal_id: str) -> Withdrawal:
@@ -62,6 +63,8 @@ def evolve(state: Freelancer | None, event: Event) -> Freelancer:
             return msgspec.structs.replace(
                 changed, method=event.method.id, method_sha256=event.method.sha256, awaiting=()
             )
+        case e.FreelancerErased():
+            return msgspec.structs.replace(changed, method=None, method_sha256=None, erased_at=event.occurred_at)
         case e.PayoutMethodAwaited():
             return msgspec.structs.replace(changed, awaiting=(*state.awaiting, event.contract_id))
         case e.FundsReleased() | e.FundsReinstated():
@@ -119,6 +122,8 @@ def decide(state: Freelancer | None, command: Command) -> list[Event]:
     match command:
         case c.SetPayoutMethod():
             return [e.PayoutMethodSet(**own, method=command.method, contracts=state.awaiting)]
+        case c.EraseFreelancer():
+            return [] if state.erased_at else [e.FreelancerErased(**own)]
         case c.AwaitPayoutMethod():
             needless = state.method is not None or command.contract_id in state.awaiting
             return [] if needless else [e.PayoutMethodAwaited(**own, contract_id=command.contract_id)]

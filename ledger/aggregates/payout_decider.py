@@ -108,7 +108,7 @@ def _record_charge(state: Payout, command: c.RecordCharge, client: Client) -> li
         return []
     own = _own(state, command)
     if command.reference is None:
-        changed = client.method != state.in_flight.method
+        changed = client.method is not None and client.method != state.in_flight.method
         return [_failed(own, command.attempt, command.failure or "unknown", command.final, changed)]
     hold_until = command.at + HOLD
     return [

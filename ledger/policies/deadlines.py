@@ -48,6 +48,7 @@ class Deadline(NamedTuple):
     item: str
     at: datetime
     cause_id: str
+    freelancer_id: str | None = None
 
 
 def changes(event: Event) -> list[Change]:

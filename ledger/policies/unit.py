@@ -49,7 +49,7 @@ class Unit:
                 needed.update(reads(self.states[command.stream], command))
             else:
                 needed.add(command.stream)
-        return needed - self.states.keys()
+        return {stream for stream in needed if stream not in self.states}
 
     def decide(self, command: Command) -> list[Command]:
         """Takes the events of one command in and answers the commands that follow from them, to be decided next.

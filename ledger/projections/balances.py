@@ -12,13 +12,13 @@ class Balances:
     topics = postings.TOPICS
 
     def needs(self, records: list[Record]) -> Needs:
-        entries = (entry for record in records for entry in postings.entries(record.event))
-        return Needs({TABLE.name: {(entry.account, entry.currency) for entry in entries}}, {})
+        keys = {(entry.account, entry.currency) for record in records for entry in record.entries}
+        return Needs({TABLE.name: keys}, {})
 
     def fold(self, rows: Rows, records: list[Record]) -> None:
         changes: dict[tuple[str, str], int] = {}
         for record in records:
-            for account, currency, credit, _ in postings.entries(record.event):
+            for account, currency, credit, _ in record.entries:
                 changes[account, currency] = changes.get((account, currency), 0) + credit
         for key, change in changes.items():
             known = rows.get(TABLE.name, key)

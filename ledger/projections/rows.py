@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from ledger.events import Event
+from ledger.postings import Entry
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
@@ -25,11 +26,11 @@ class Table(NamedTuple):
     append_only: bool = False
 
     def key_of(self, row: Row) -> Key:
-        return tuple(row[column] for column in self.key)
+        return tuple([row[column] for column in self.key])
 
 
 class Record(NamedTuple):
-    """An event as projections get it."""
+    """An event as projections get it. `entries`: what it posts, by the posting rules."""
 
     position: int
     stream: str
@@ -37,6 +38,7 @@ class Record(NamedTuple):
     topic: str
     event: Event
     id: str
+    entries: list[Entry]
 
 
 class Rows:
@@ -60,8 +62,9 @@ class Rows:
         self.changed[table].add(self._keep(self.tables[table], row))
 
     def delete(self, table: str, key: Key) -> None:
-        if self.rows[table].pop(key, None) is not None:
-            self.changed[table].add(key)
+        """A row that is gone, whether or not it was loaded."""
+        self.rows[table].pop(key, None)
+        self.changed[table].add(key)
 
     def _keep(self, table: Table, row: Row) -> Key:
         key = table.key_of(row)

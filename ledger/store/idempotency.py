@@ -14,6 +14,9 @@ from psycopg.rows import TupleRow
 
 from ledger.store.database import Database
 
+LOCKS = "ledger: idempotency locks"
+"""How the connection that holds the locks is named in pg_stat_activity."""
+
 
 class KeyInProgress(Exception):
     """Another request under the same key is being carried out."""
@@ -106,7 +109,7 @@ class Idempotency:
 
     def _try_lock_once(self, number: int) -> bool:
         if self._locks is None or self._locks.closed:
-            self._locks = psycopg.connect(self._database.url, autocommit=True)
+            self._locks = psycopg.connect(self._database.url, autocommit=True, application_name=LOCKS)
         row = self._locks.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
         return bool(row and row[0])
 
@@ -116,10 +119,13 @@ class Idempotency:
             self._locks = None
 
     def _look_up(self, owner: str, key: str, fingerprint: bytes, command_id: str) -> Claim:
-        self._database.execute(
-            "INSERT INTO idempotency (owner, key, fingerprint, command_id) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            (owner, key, fingerprint, command_id),
-        )
+        with self._database.connection() as connection, connection.transaction():
+            # Not waiting for the disk is safe: the command's own commit comes later, and makes this one durable with it.
+            connection.execute("SET LOCAL synchronous_commit = off")
+            connection.execute(
+                "INSERT INTO idempotency (owner, key, fingerprint, command_id) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (owner, key, fingerprint, command_id),
+            )
         (row,) = self._database.fetch("SELECT * FROM idempotency WHERE owner = %s AND key = %s", (owner, key))
         if bytes(row["fingerprint"]) != fingerprint:
             raise KeyReused

@@ -97,6 +97,11 @@ class Keys:
         )
         return self.get(key_id)
 
+    def revoke_all(self, party_id: str, now: datetime) -> int:
+        """Revokes every key of a party; how many opened something until now."""
+        revoke = "UPDATE api_keys SET revoked_at = %s WHERE party_id = %s AND revoked_at IS NULL RETURNING id"
+        return len(self._database.fetch(revoke, (now, party_id)))
+
 
 def digest(text: str) -> bytes:
     """What is stored of a key: 30 random bytes need no slow hash."""

@@ -1,6 +1,6 @@
 """The log: append, load, read. The eventsourcing library's application, mapper and recorder, on one ordered, chained table."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from eventsourcing.application import Application
@@ -104,12 +104,11 @@ def _require_unchanged(connection: Connection[Any], expect: Mapping[str, int]) -
 
 
 def _insert(connection: Connection[Any], rows: Sequence[tuple[int, str, int, str, bytes, bytes]]) -> None:
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    connection.execute(
-        "INSERT INTO events (notification_id, originator_id, originator_version, topic, state, hash)"
-        " SELECT * FROM unnest(%b::bigint[], %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bytea[])",
-        columns,
-    )
+    columns = "notification_id, originator_id, originator_version, topic, state, hash"
+    with connection.cursor().copy(f"COPY events ({columns}) FROM STDIN (FORMAT BINARY)".encode()) as copy:
+        copy.set_types(("bigint", "text", "bigint", "text", "bytea", "bytea"))
+        for row in rows:
+            copy.write_row(row)
 
 
 class LedgerLog(Application[str]):
@@ -175,23 +174,26 @@ class LedgerLog(Application[str]):
                 " WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version",
                 (list(states),),
             )
-            for stream, version, topic, state in rows:
+            for stream, version, topic, state in rows.fetchall():
                 evolved = evolve(stream, states[stream], decode(topic, state))
                 if evolved.version != version:
                     raise Corrupt(f"{stream} has a gap before version {version}")
                 states[stream] = evolved
         return states
 
-    def read(self, after: int, limit: int, until: int | None = None) -> list[Stored]:
-        """Up to `limit` events after a position, in order, and up to `until` if that is given."""
+    def read(
+        self, after: int, limit: int, until: int | None = None, topics: Collection[str] | None = None
+    ) -> list[Stored]:
+        """Up to `limit` events after a position, in order; up to `until` and only of some topics, if those are given."""
+        wanted = None if topics is None else sorted(topics)
         with self.database.connection() as connection:
             rows = connection.cursor(row_factory=tuple_row, binary=True).execute(
                 "SELECT notification_id, originator_id, originator_version, topic, state, hash FROM events"
                 " WHERE notification_id > %s AND notification_id <= coalesce(%s, 9223372036854775807)"
-                " ORDER BY notification_id LIMIT %s",
-                (after, until, limit),
+                " AND (%s::text[] IS NULL OR topic = ANY(%s)) ORDER BY notification_id LIMIT %s",
+                (after, until, wanted, wanted, limit),
             )
-            return [Stored(*row) for row in rows]
+            return [Stored._make(row) for row in rows.fetchall()]
 
     def read_all(self, *, after: int = 0, until: int | None = None, batch: int = 5_000) -> Iterator[Stored]:
         """Every event after a position, in order, read batch by batch."""

@@ -29,6 +29,10 @@ def migrate(owner_url: str, application_url: str) -> list[str]:
         known = _applied(connection)
         missing = [script for script in _scripts() if script.name not in known]
         try:
+            if not known:
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+                )
             for script in missing:
                 connection.execute(script.read_text(encoding="utf-8").encode())
                 connection.execute("INSERT INTO migrations (name) VALUES (%s)", (script.name,))
@@ -51,9 +55,7 @@ def _scripts() -> list[Traversable]:
 
 def _applied(connection: psycopg.Connection[Any]) -> set[str]:
     if connection.execute("SELECT to_regclass('migrations')").fetchone() == (None,):
-        connection.execute(
-            "CREATE TABLE migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
+        return set()
     return {name for (name,) in connection.execute("SELECT name FROM migrations").fetchall()}
 
 

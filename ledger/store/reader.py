@@ -250,23 +250,25 @@ class Reader:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        before: tuple[datetime, int] | None = None,
+        before: tuple[datetime, int, str] | None = None,
         limit: int,
     ) -> list[Line]:
-        """Statement lines, newest first: from `since`, before `until`, and before a line's (occurred_at, position)."""
+        """Statement lines, newest first: from `since`, before `until`, and before a line's (occurred_at, position, currency)."""
         rows = self._database.fetch(
             f"SELECT {_STATEMENT_COLUMNS}, p.available_on FROM statement_lines l LEFT JOIN payouts p ON p.id = l.subject"
             " WHERE l.freelancer_id = %(who)s"
             " AND l.occurred_at >= coalesce(%(since)s::timestamptz, '-infinity')"
             " AND l.occurred_at < coalesce(%(until)s::timestamptz, 'infinity')"
-            " AND (l.occurred_at, l.position) < (coalesce(%(at)s::timestamptz, 'infinity'), %(position)s)"
-            " ORDER BY l.occurred_at DESC, l.position DESC LIMIT %(limit)s",
+            " AND (l.occurred_at, l.position, l.currency) <"
+            " (coalesce(%(at)s::timestamptz, 'infinity'), %(position)s, %(currency)s)"
+            " ORDER BY l.occurred_at DESC, l.position DESC, l.currency DESC LIMIT %(limit)s",
             {
                 "who": freelancer_id,
                 "since": since,
                 "until": until,
                 "at": before[0] if before else None,
                 "position": before[1] if before else _NO_UPPER_BOUND,
+                "currency": before[2] if before else "",
                 "limit": limit,
             },
         )
@@ -361,4 +363,4 @@ def view_of(stored: Stored) -> EventView:
     """A stored event, with what it did to the money."""
     event = stored.event
     entries = postings.entries(event)
-    return EventView(stored.position, stored.id, stored.stream, stored.version, stored.topic, event, entries)
+    return EventView(stored.position, stored.id, stored.stream, stored.version, event.TOPIC, event, entries)

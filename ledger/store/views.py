@@ -5,7 +5,9 @@ projection there, with the reason in its row; the others go on, and nothing is e
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -13,17 +15,32 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from ledger import postings
 from ledger.projections import PROJECTIONS
 from ledger.projections.rows import Key, Projection, Record, Row, Rows, Table
 from ledger.store.log import LedgerLog, Stored
 
-BATCH = 5_000
+BATCH = 10_000
 """Events to a transaction: fewer pay for more commits, more for more memory."""
 
 
 def record_of(stored: Stored) -> Record:
     """A stored event, decoded for the projections. Raises Corrupt."""
-    return Record(stored.position, stored.stream, stored.version, stored.topic, stored.event, stored.id)
+    event = stored.event
+    return Record(
+        stored.position, stored.stream, stored.version, stored.topic, event, stored.id, postings.entries(event)
+    )
+
+
+class Batch(NamedTuple):
+    """The events that a group of projections wants after one position and up to another.
+
+    `corrupt`: the event after those, and why it cannot be read.
+    """
+
+    records: list[Record]
+    reached: int
+    corrupt: tuple[Stored, Exception] | None = None
 
 
 class Views:
@@ -40,18 +57,36 @@ class Views:
             connection.execute("UPDATE projections SET error = NULL, error_position = NULL WHERE error IS NOT NULL")
 
     def catch_up(self, until: int | None = None, on_batch: Callable[[int], None] | None = None) -> int:
-        """Brings every projection up to the head of the log, or to a position; answers how many events were read."""
+        """Brings every projection up to the head of the log, or to a position; answers how many events they went through.
+
+        While one batch is folded and written, the next is read and decoded.
+        """
         total = 0
-        while True:
-            behind = self._behind(until)
-            if behind is None:
-                return total
-            position, group, goal = behind
-            batch = self.log.read(position, BATCH, goal)
-            total += len(batch)
-            self._apply(group, position, batch)
-            if on_batch:
-                on_batch(len(batch))
+        ahead: dict[Any, Future[Batch]] = {}
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            while (behind := self._behind(until)) is not None:
+                position, group, goal = behind
+                topics = _topics(group)
+                read = ahead.pop((position, goal, topics), None)
+                batch = read.result() if read else self._read(position, goal, topics)
+                if batch.reached < goal and batch.corrupt is None:
+                    following = (batch.reached, goal, topics)
+                    ahead = {following: reader.submit(self._read, *following)}
+                self._apply(group, position, batch)
+                total += batch.reached - position
+                if on_batch:
+                    on_batch(batch.reached - position)
+        return total
+
+    def _read(self, position: int, goal: int, topics: frozenset[str] | None) -> Batch:
+        events = self.log.read(position, BATCH, goal, topics)
+        records: list[Record] = []
+        for stored in events:
+            try:
+                records.append(record_of(stored))
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with an event, it stops whoever wants it
+                return Batch(records, stored.position - 1, (stored, error))
+        return Batch(records, events[-1].position if len(events) == BATCH else goal)
 
     def _behind(self, until: int | None) -> tuple[int, list[Projection], int] | None:
         """The furthest behind of the projections that run, all that stand there, and how far they may go together."""
@@ -70,24 +105,35 @@ class Views:
         ahead = [row["position"] for row in standing if position < row["position"] < goal]
         return position, group, min(ahead, default=goal)
 
-    def _apply(self, group: list[Projection], position: int, batch: list[Stored]) -> None:
+    def _apply(self, group: list[Projection], position: int, batch: Batch) -> None:
+        if batch.records or batch.reached > position:
+            self._apply_records(group, position, batch.records, batch.reached)
+        if batch.corrupt is not None:
+            stored, error = batch.corrupt
+            for projection in group:
+                if projection.topics is None or stored.topic in projection.topics:
+                    self._stop(projection, batch.reached, stored, error)
+
+    def _apply_records(self, group: list[Projection], position: int, records: list[Record], reached: int) -> None:
         try:
-            self._apply_together(group, position, batch)
+            self._apply_together(group, position, records, reached)
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever an event does to a projection, only that one stops
+        except Exception as error:
+            if not records:
+                raise
             if len(group) > 1:
                 for projection in group:
-                    self._apply([projection], position, batch)
-            elif len(batch) > 1:
-                half = len(batch) // 2
-                self._apply(group, position, batch[:half])
-                self._apply(group, batch[half - 1].position, batch[half:])
+                    self._apply_records([projection], position, records, reached)
+            elif len(records) > 1:
+                half = len(records) // 2
+                between = records[half].position - 1
+                self._apply_records(group, position, records[:half], between)
+                self._apply_records(group, between, records[half:], reached)
             else:
-                self._stop(group[0], position, batch[0], error)
+                self._stop(group[0], position, records[0], error)
 
-    def _apply_together(self, group: list[Projection], position: int, batch: list[Stored]) -> None:
-        records = [record_of(stored) for stored in batch]
+    def _apply_together(self, group: list[Projection], position: int, records: list[Record], reached: int) -> None:
         names = [projection.name for projection in group]
         with self.database.connection() as connection, connection.transaction():
             connection.execute("SET LOCAL synchronous_commit = off")
@@ -98,20 +144,38 @@ class Views:
             if [row["position"] for row in standing] != [position] * len(group):
                 return  # somebody else has been here
             for projection in group:
-                mine = [one for one in records if projection.topics is None or one.topic in projection.topics]
-                if mine:
-                    fold_into(connection, projection, mine)
-            connection.execute("UPDATE projections SET position = %s WHERE name = ANY(%s)", (batch[-1].position, names))
+                fold_into(connection, projection, wanted(projection, records))
+            connection.execute("UPDATE projections SET position = %s WHERE name = ANY(%s)", (reached, names))
 
-    def _stop(self, projection: Projection, position: int, poison: Stored, error: Exception) -> None:
+    def _stop(self, projection: Projection, position: int, poison: Record | Stored, error: Exception) -> None:
+        """Leaves a projection that stands at a position before the event that it cannot take, with the reason."""
+        reason = f"event {poison.id} ({poison.topic}): {error!r}"[:1000]
         self.database.execute(
-            "UPDATE projections SET error = %s, error_position = %s WHERE name = %s AND position = %s",
-            (f"event {poison.id} ({poison.topic}): {error!r}"[:1000], poison.position, projection.name, position),
+            "UPDATE projections SET error = %s, error_position = %s, position = %s WHERE name = %s AND position = %s",
+            (reason, poison.position, poison.position - 1, projection.name, position),
         )
+
+
+def wanted(projection: Projection, records: list[Record]) -> list[Record]:
+    """The records of the topics that a projection is made of."""
+    topics = projection.topics
+    return records if topics is None else [record for record in records if record.topic in topics]
+
+
+def _topics(group: Sequence[Projection]) -> frozenset[str] | None:
+    """What a group of projections is made of; None: every event."""
+    topics: set[str] = set()
+    for projection in group:
+        if projection.topics is None:
+            return None
+        topics |= projection.topics
+    return frozenset(topics)
 
 
 def fold_into(connection: Connection[Any], projection: Projection, records: list[Record]) -> None:
     """Loads what the projection needs, folds, and writes what changed, within the caller's transaction."""
+    if not records:
+        return
     rows = Rows(projection.tables)
     needs = projection.needs(records)
     for name, keys in needs.keys.items():
@@ -132,10 +196,15 @@ def write(connection: Connection[Any], table: Table, rows: Rows, into: str | Non
     present = [kept[key] for key in changed if key in kept]
     gone = [key for key in changed if key not in kept]
     target = into or table.name
-    if present:
+    if present and table.append_only:
+        with connection.cursor().copy(f"COPY {target} ({', '.join(table.columns)}) FROM STDIN".encode()) as copy:
+            values = itemgetter(*table.columns)
+            for row in present:
+                copy.write_row(values(row))
+    elif present:
         others = [column for column in table.columns if column not in table.key]
         update = ", ".join(f"{column} = excluded.{column}" for column in others)
-        conflict = "" if table.append_only else f" ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {update}"
+        conflict = f" ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {update}"
         columns = ", ".join(table.columns)
         connection.execute(
             f"INSERT INTO {target} ({columns}) SELECT {columns} FROM json_to_recordset(%s::json)"
@@ -237,8 +306,7 @@ def refold(
     while batch := log.read(position, BATCH, until):
         records = [record_of(stored) for stored in batch]
         for projection in projections:
-            mine = [one for one in records if projection.topics is None or one.topic in projection.topics]
-            projection.fold(folded[projection.name], mine)
+            projection.fold(folded[projection.name], wanted(projection, records))
         position = batch[-1].position
         on_batch(len(batch))
     return folded

@@ -1,0 +1,97 @@
+"""A backup of the whole database in one file, and a manifest beside it of what the log held; and back again.
+
+The dump is PostgreSQL's own, by the programs that come with the embedded server. The manifest's head of the chain is read in the
+dump's snapshot: what is restored can be held against it.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from ledger.errors import LedgerError
+from ledger.store.embedded_cluster import package_binaries
+
+
+class BackupError(LedgerError):
+    """A backup or a restore did not succeed; says what stood against it."""
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The last position of the log in the backup, and the chain's head there, in hex."""
+
+    position: int
+    hash: str
+
+
+def manifest_path(file: Path) -> Path:
+    return file.with_name(file.name + ".manifest.json")
+
+
+def back_up(owner_url: str, file: Path) -> Manifest:
+    """Writes the backup and its manifest; neither may be there already. Other programs go on meanwhile."""
+    if file.exists() or manifest_path(file).exists():
+        raise BackupError(f"{file} is there already: name another file, or move it away first")
+    with psycopg.connect(owner_url) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        manifest = _head(connection)
+        row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+        snapshot = row[0] if row else ""
+        _run(
+            owner_url,
+            "pg_dump",
+            "--format=custom",
+            "--no-owner",
+            "--no-privileges",
+            f"--snapshot={snapshot}",
+            f"--file={file}",
+        )
+    manifest_path(file).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    return manifest
+
+
+def restore(owner_url: str, file: Path) -> Manifest:
+    """Restores a backup into an empty database, whole or not at all, and holds the log's head against the manifest."""
+    try:
+        manifest = msgspec.json.decode(manifest_path(file).read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BackupError(f"the backup's manifest cannot be read ({error}): it stands beside the backup") from error
+    with psycopg.connect(owner_url) as connection:
+        if connection.execute("SELECT to_regclass('events')").fetchone() != (None,):
+            raise BackupError("there is a ledger in this database: restore into an empty one, and nothing is lost")
+    single = ("--single-transaction", "--exit-on-error")
+    _run(
+        owner_url, "pg_restore", "--no-owner", "--no-privileges", *single, f"--dbname={_database(owner_url)}", str(file)
+    )
+    with psycopg.connect(owner_url) as connection:
+        found = _head(connection)
+    if found != manifest:
+        raise BackupError(f"what was restored ends at position {found.position}, the backup at {manifest.position}")
+    return manifest
+
+
+def _head(connection: psycopg.Connection[Any]) -> Manifest:
+    row = connection.execute("SELECT position, hash FROM log_head").fetchone()
+    if row is None:
+        raise BackupError("the log has no head row: this is no ledger")
+    return Manifest(row[0], bytes(row[1]).hex())
+
+
+def _database(url: str) -> str:
+    return str(conninfo_to_dict(url)["dbname"])
+
+
+def _run(url: str, program: str, *arguments: str) -> None:
+    """Runs one of PostgreSQL's programs; the password goes by the environment, where other users cannot read it."""
+    where = conninfo_to_dict(url)
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    environment = {**os.environ, **{names[key]: str(value) for key, value in where.items() if key in names and value}}
+    done = subprocess.run(
+        [package_binaries() / program, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise BackupError(f"{program} failed: {done.stderr.strip()[-2000:]}")
