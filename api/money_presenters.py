@@ -1,0 +1,213 @@
+"""From states to the JSON of answers: payouts, funds, events and corrections. Amounts are minor units."""
+
+from typing import Any
+
+from api.presenters import Json, Texts, Wanted, text_of
+from ledger import ids
+from ledger.aggregates.adjustment import Adjustment
+from ledger.aggregates.payout import Payout, Reversal
+from ledger.postings import Entry
+from ledger.store.reader import BalanceView, EventView, Line, Totals
+
+OBJECTION = "obj"
+STAMP = ("actor", "occurred_at", "recorded_at", "command_id", "cause_id", "rule_version")
+"""What every event carries; the rest is its own."""
+
+
+def amounts(totals: Totals) -> list[Json]:
+    """By currency, in the order of their codes."""
+    return [{"amount": amount, "currency": currency} for currency, amount in sorted(totals.items())]
+
+
+# Payouts
+
+
+def payout_texts(state: Payout) -> Wanted:
+    """The vault ids that a payout's JSON needs."""
+    return [state.objection.reason] if state.objection else []
+
+
+def payout(state: Payout, texts: Texts) -> Json:
+    return {
+        "id": state.id,
+        "object": "payout",
+        "version": state.version,
+        "status": state.status,
+        "contract_id": state.contract_id,
+        "client_id": state.client_id,
+        "freelancer_id": state.freelancer_id,
+        "payee": state.payee,
+        "source": {
+            "type": state.source.type,
+            "id": state.source.id,
+            "start": state.source.start,
+            "end": state.source.end,
+        },
+        "amount": state.amount,
+        "currency": state.currency,
+        "due_amount": state.due_amount,
+        "charged_amount": state.charged,
+        "pending_amount": state.pending,
+        "released_amount": state.released,
+        "due_at": state.due_at,
+        "charged_at": state.charged_at,
+        "hold_until": state.hold_until,
+        "review_deadline": state.review_deadline,
+        "released_at": state.released_at,
+        "available_on": state.available_on,
+        "failures": state.failures,
+        "last_failure": state.last_failure,
+        "next_attempt_at": state.next_attempt_at,
+        "objection": objection(state, texts),
+        "reversals": [reversal(state, one) for one in state.reversals],
+        "refunds": [
+            {
+                "id": one.id,
+                "object": "refund",
+                "amount": one.amount,
+                "currency": state.currency,
+                "paid_at": one.paid_at,
+            }
+            for one in state.refunds
+        ],
+    }
+
+
+def objection(state: Payout, texts: Texts) -> Json | None:
+    """The latest objection; its id derives from the payout and when it was raised."""
+    one = state.objection
+    if one is None:
+        return None
+    return {
+        "id": ids.derive(OBJECTION, state.id, one.at.isoformat()),
+        "object": "objection",
+        "payout_id": state.id,
+        "status": one.status,
+        "at": one.at,
+        "ended_at": one.ended_at,
+        "reason": text_of(texts, one.reason),
+    }
+
+
+def reversal(state: Payout, one: Reversal) -> Json:
+    return {
+        "id": one.id,
+        "object": "reversal",
+        "payout_id": state.id,
+        "reason": one.reason,
+        "amount": one.amount,
+        "currency": state.currency,
+        "from_pending": one.from_pending,
+        "from_available": one.from_available,
+        "at": one.at,
+        "reinstated_at": one.reinstated_at,
+    }
+
+
+# Funds
+
+
+def buckets(view: BalanceView) -> Json:
+    """Pending, available and in transit."""
+    return {
+        "pending": amounts(view.pending),
+        "available": amounts(view.available),
+        "in_transit": amounts(view.in_transit),
+    }
+
+
+def line(one: Line) -> Json:
+    """A statement line. `amount` is what it changed: pending for a charge, available for all that moves what can be withdrawn."""
+    of_payout, of_withdrawal = (ids.kind_of(one.subject) == prefix for prefix in (ids.PAYOUT, ids.WITHDRAWAL))
+    return {
+        "id": f"btx_{one.position}_{one.currency}",
+        "object": "balance_transaction",
+        "type": one.type,
+        "amount": one.available_change or one.pending_change or one.in_transit_change,
+        "currency": one.currency,
+        "occurred_at": one.occurred_at,
+        "recorded_at": one.recorded_at,
+        "position": one.position,
+        "payout_id": one.subject if of_payout else None,
+        "withdrawal_id": one.subject if of_withdrawal else None,
+        "available_on": one.available_on,
+        "pending": one.pending,
+        "available": one.available,
+        "in_transit": one.in_transit,
+    }
+
+
+# Events and corrections
+
+
+def event(view: EventView) -> Json:
+    """An event as it was written. Names and free text stay in the vault: it shows their ids and digests."""
+    fields = view.event.model_dump()
+    stamp = {name: fields.pop(name) for name in STAMP}
+    return {
+        "id": view.id,
+        "object": "event",
+        "position": view.position,
+        "type": view.topic,
+        "stream": view.stream,
+        "version": view.version,
+        "contract_id": fields.get("contract_id"),
+        "payout_id": fields.get("payout_id"),
+        **stamp,
+        "data": fields,
+    }
+
+
+def entry(one: Entry) -> Json:
+    """One side of a posting."""
+    return {
+        "account": one.account,
+        "currency": one.currency,
+        "debit": max(-one.credit, 0),
+        "credit": max(one.credit, 0),
+        "line": one.line,
+    }
+
+
+def history_event(view: EventView) -> Json:
+    """An event, and what it did to the money."""
+    return {**event(view), "entries": [entry(one) for one in view.entries]}
+
+
+def adjustment(state: Adjustment, texts: Texts) -> Json:
+    return {
+        "id": state.id,
+        "object": "adjustment",
+        "version": state.version,
+        "status": state.status,
+        "reason": text_of(texts, state.reason),
+        "corrects_event_id": state.corrects_event_id,
+        "postings": [
+            {
+                "account": one.account,
+                "direction": one.direction,
+                "amount": one.amount,
+                "currency": one.currency,
+            }
+            for one in state.postings
+        ],
+        "proposed_by": state.proposed_by,
+        "proposed_at": state.proposed_at,
+        "approved_by": state.approved_by,
+        "approved_at": state.approved_at,
+        "effective_at": state.effective_at or state.stated_at,
+    }
+
+
+def trial_balance(accounts: list[tuple[str, str, int]]) -> Json:
+    """Every account on its side, and the sums of both sides for each currency."""
+    rows, totals = [], dict[str, list[int]]()
+    for account, currency, balance in accounts:
+        debit, credit = max(-balance, 0), max(balance, 0)
+        rows.append({"account": account, "currency": currency, "debit": debit, "credit": credit, "balance": balance})
+        sums = totals.setdefault(currency, [0, 0])
+        sums[0], sums[1] = sums[0] + debit, sums[1] + credit
+    sides: list[dict[str, Any]] = [
+        {"currency": currency, "debit": debit, "credit": credit} for currency, (debit, credit) in sorted(totals.items())
+    ]
+    return {"balanced": all(one["debit"] == one["credit"] for one in sides), "accounts": rows, "totals": sides}

@@ -1,0 +1,112 @@
+"""Corrections: an operator's adjustment takes effect when a different person approves it (rule 27)."""
+
+import re
+
+from api import money_presenters
+from api.call import Answer, Call, Calling
+from api.fields import is_id
+from api.problems import FieldError, invalid, invalid_request
+from api.route import new_router
+from api.routes.common import CREATED, NO_BODY
+from api.schemas.audit import AdjustmentOut
+from api.schemas.requests import NewAdjustment, NewPosting
+from ledger import commands as c
+from ledger import ids
+from ledger.aggregates.adjustment import Adjustment
+from ledger.aggregates.client import Client
+from ledger.aggregates.freelancer import Freelancer
+from ledger.events import Posting
+from ledger.postings import PLATFORM, PROCESSOR
+
+router = new_router("Adjustments")
+_EVENT_ID = re.compile(r"evt_([a-z]{3}_[a-z2-7]{20})_([1-9][0-9]{0,9})")
+
+
+@router.post("/v1/adjustments", status_code=CREATED, response_model=AdjustmentOut)
+def propose_adjustment(call: Calling, body: NewAdjustment) -> Answer:
+    """Propose a correction: balanced postings, the event it corrects, and why.
+
+    Accounts: `fre_…:available`, `eor_…:available`, `cli_…:returned`, `processor`, `platform:adjustments`.
+    """
+    _require_event(call, body.corrects_event_id)
+    _require_balanced(body.postings)
+    _require_accounts(call, body.postings)
+    if body.effective_at is not None and body.effective_at > call.ledger.clock.now():
+        raise invalid("body.effective_at", "is in the future: an adjustment takes effect as of its approval or earlier")
+    adjustment_id = call.id(ids.ADJUSTMENT)
+    command = c.ProposeAdjustment(
+        **call.stamp(),
+        adjustment_id=adjustment_id,
+        person=call.principal.owner,
+        reason=call.seal(body.reason, call.principal.owner),
+        corrects_event_id=body.corrects_event_id,
+        postings=tuple(Posting(**posting.model_dump()) for posting in body.postings),
+        stated_at=body.effective_at,
+    )
+    call.carry_out(command)
+    return _adjustment(call, call.loaded(Adjustment, adjustment_id), CREATED)
+
+
+@router.get("/v1/adjustments/{adjustment_id}", response_model=AdjustmentOut)
+def get_adjustment(call: Calling, adjustment_id: str) -> Answer:
+    """An adjustment."""
+    return _adjustment(call, call.read(Adjustment, adjustment_id))
+
+
+@router.post("/v1/adjustments/{adjustment_id}/approve", response_model=AdjustmentOut, dependencies=NO_BODY)
+def approve_adjustment(call: Calling, adjustment_id: str) -> Answer:
+    """Approve a correction. Refused with `second_operator_required` to whoever proposed it, whichever key they use."""
+    call.loaded(Adjustment, adjustment_id)
+    person = call.principal.owner
+    call.carry_out(c.ApproveAdjustment(**call.stamp(), adjustment_id=adjustment_id, person=person))
+    return _adjustment(call, call.loaded(Adjustment, adjustment_id))
+
+
+def _adjustment(call: Call, state: Adjustment, status: int = 200) -> Answer:
+    content = money_presenters.adjustment(state, call.texts([state.reason]))
+    return call.answer(content, status=status, version=state.version)
+
+
+def _require_event(call: Call, event_id: str) -> None:
+    match = _EVENT_ID.fullmatch(event_id)
+    if match is None or call.ledger.log.find(match[1], int(match[2])) is None:
+        raise invalid("body.corrects_event_id", "names no event: GET /v1/events shows their ids")
+
+
+def _require_balanced(postings: list[NewPosting]) -> None:
+    sums: dict[str, int] = {}
+    for posting in postings:
+        signed = posting.amount if posting.direction == "credit" else -posting.amount
+        sums[posting.currency] = sums.get(posting.currency, 0) + signed
+    unbalanced = sorted(currency for currency, total in sums.items() if total)
+    if unbalanced:
+        raise invalid("body.postings", f"debits must equal credits in {', '.join(unbalanced)}")
+
+
+def _require_accounts(call: Call, postings: list[NewPosting]) -> None:
+    """Raises 422 for the accounts that no adjustment may touch, or that are nobody's."""
+    verdicts = {account: _verdict(call, account) for account in {posting.account for posting in postings}}
+    errors = [
+        FieldError(f"body.postings.{number}.account", verdict, "value_error")
+        for number, posting in enumerate(postings)
+        if (verdict := verdicts[posting.account])
+    ]
+    if errors:
+        raise invalid_request(errors)
+
+
+def _verdict(call: Call, account: str) -> str | None:
+    """What is wrong with an account; None when nothing is."""
+    if account in (PROCESSOR, PLATFORM):
+        return None
+    owner, _, bucket = account.partition(":")
+    match ids.kind_of(owner), bucket:
+        case (ids.FREELANCER, "available"):
+            return None if call.known(Freelancer, owner) else "names no freelancer"
+        case (ids.CLIENT, "returned"):
+            return None if call.known(Client, owner) else "names no client"
+        case (ids.EMPLOYER_OF_RECORD, "available") if is_id(owner, ids.EMPLOYER_OF_RECORD):
+            return None
+        case (_, "pending"):
+            return "is not adjustable: pending money belongs to payouts; reverse one, or reinstate a reversal, instead"
+    return f"must be fre_…:available, eor_…:available, cli_…:returned, {PROCESSOR} or {PLATFORM}"

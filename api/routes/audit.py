@@ -1,0 +1,44 @@
+"""For auditors and operators: the trial balance and a contract's whole history."""
+
+from api import money_presenters
+from api.call import Answer, Calling
+from api.pagination import Moment
+from api.route import new_router
+from api.routes.funds import require_past
+from api.schemas.audit import HistoryOut, TrialBalanceOut
+from ledger.aggregates.contract import Contract
+from replay import balances as replay
+
+router = new_router("Audit")
+
+
+@router.get("/v1/audit/trial-balance", response_model=TrialBalanceOut)
+def get_trial_balance(call: Calling, as_of: Moment | None = None, known_at: Moment | None = None) -> Answer:
+    """Every account, debits = credits for each currency: now, as of an instant, or as known at one."""
+    now = require_past(call, as_of=as_of, known_at=known_at)
+    if as_of is None and known_at is None:
+        position, accounts = call.ledger.reader.trial_balance()
+    else:
+        folded = replay.trial_balance(call.ledger.log, as_of=as_of, known_at=known_at)
+        position, accounts = folded.position, [(one.account, one.currency, one.balance) for one in folded.accounts]
+    content = {
+        "object": "trial_balance",
+        "position": position,
+        "as_of": as_of or now,
+        "known_at": known_at,
+        **money_presenters.trial_balance(accounts),
+    }
+    return call.answer(content)
+
+
+@router.get("/v1/audit/contracts/{contract_id}/history", response_model=HistoryOut)
+def get_history(call: Calling, contract_id: str) -> Answer:
+    """Everything that happened to a contract and its payouts, in order, and what each event did to the money."""
+    call.read(Contract, contract_id)
+    views = call.ledger.reader.history(contract_id=contract_id)
+    content = {
+        "object": "history",
+        "contract_id": contract_id,
+        "data": [money_presenters.history_event(view) for view in views],
+    }
+    return call.answer(content)
