@@ -1,0 +1,45 @@
+"""Signed checkpoints: heads of the chain that were kept outside the database. Whoever rewrote the log cannot match them."""
+
+import msgspec
+
+from ledger.store.checkpoints import PUBLIC_KEY_FILE, Checkpoint, Checkpoints, is_signed_by
+from replay.findings import Findings
+
+
+class CheckpointCheck:
+    """Reads the checkpoints when it is made; each is compared when the log comes to its position."""
+
+    def __init__(self, checkpoints: Checkpoints | None, findings: Findings) -> None:
+        self._findings = findings
+        self._ahead: dict[int, list[Checkpoint]] = {}
+        self.agreed = 0
+        if checkpoints is not None:
+            self._read(checkpoints)
+
+    def _read(self, checkpoints: Checkpoints) -> None:
+        key_file = checkpoints.folder / PUBLIC_KEY_FILE
+        try:
+            key = bytes.fromhex(key_file.read_text(encoding="ascii")) if key_file.exists() else b""
+            for one in checkpoints.all():
+                if is_signed_by(one, key):
+                    self._ahead.setdefault(one.position, []).append(one)
+                else:
+                    what = f"the checkpoint of {one.at} is not signed by the key in {PUBLIC_KEY_FILE}"
+                    self._findings.add("log", what, position=one.position)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._findings.add("log", f"the checkpoints cannot be read: {error}")
+
+    def take(self, position: int, head: bytes) -> None:
+        """The chain's head after the event at a position."""
+        for one in self._ahead.pop(position, ()):
+            if one.hash == head.hex():
+                self.agreed += 1
+            else:
+                what = f"the log does not lead to the head that was signed at {one.at}: it was rewritten"
+                self._findings.add("log", what, position=position)
+
+    def end(self) -> None:
+        """The log goes as far as the last checkpoint."""
+        for position, ahead in self._ahead.items():
+            what = f"the log does not have the event whose head was signed at {ahead[0].at}: its end is missing"
+            self._findings.add("log", what, position=position)

@@ -1,0 +1,130 @@
+"""What happened to a contract, a payout, a freelancer or a client: in order, by whom, and what it did to the money."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ledger import events as e
+from ledger import ids
+from ledger.postings import Entry
+from ledger.store.reader import EventView, Reader
+from ledger.store.vault import Vault
+from replay import texts as vault_texts
+from replay.rules import rules_of
+from replay.words import sentence
+
+SUBJECTS = (ids.CONTRACT, ids.PAYOUT, ids.FREELANCER, ids.CLIENT)
+"""What has a history: the prefixes of its ids."""
+_ALL = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One event. `details` are its own fields; `entries` what it did to the money."""
+
+    position: int
+    event_id: str
+    stream: str
+    version: int
+    type: str
+    occurred_at: datetime
+    recorded_at: datetime
+    actor: str
+    what: str
+    rules: tuple[int, ...]
+    entries: tuple[Entry, ...]
+    details: dict[str, Any]
+    command_id: str
+    cause_id: str | None
+    rule_version: int
+
+
+@dataclass(frozen=True)
+class History:
+    """`position`: how far the index that finds the events had come; what was written after it is not here yet."""
+
+    object: Literal["history"]
+    subject: str
+    position: int
+    events: tuple[Happening, ...]
+
+
+def history(reader: Reader, vault: Vault, subject: str) -> History | None:
+    """Everything that happened to a contract, a payout or a party, in order; None where nothing ever did.
+
+    A contract's holds its payouts'; a payout's begins with what made it; corrections of any of it are among the events.
+    Raises ValueError for an id of something else.
+    """
+    position = reader.position("history")
+    views = _views(reader, subject)
+    if not views:
+        return None
+    views = sorted({view.position: view for view in [*views, *_corrections(reader, subject, views)]}.values())
+    texts = vault.reveal(sealed.id for view in views for sealed in vault_texts.references(view.event))
+    return History("history", subject, position, tuple(told(views, texts)))
+
+
+def _views(reader: Reader, subject: str) -> list[EventView]:
+    kind = ids.kind_of(subject)
+    if kind == ids.CONTRACT:
+        return reader.history(contract_id=subject)
+    if kind == ids.PAYOUT:
+        views = reader.history(payout_id=subject)
+        return [*made_by(reader, views), *views]
+    if kind in (ids.FREELANCER, ids.CLIENT):
+        return reader.events(party_id=subject, limit=_ALL)
+    raise ValueError(f"{subject!r} has no history: name a contract (con_…), payout (pay_…), freelancer or client")
+
+
+def made_by(reader: Reader, views: Iterable[EventView]) -> list[EventView]:
+    """The contract's event that made the payout: the approval, the close, the bonus or the payroll."""
+    for view in views:
+        if isinstance(view.event, e.PayoutDue):
+            cause = view.event.cause_id
+            return [one for one in reader.history(contract_id=view.event.contract_id) if one.id == cause]
+    return []
+
+
+def _corrections(reader: Reader, subject: str, views: list[EventView]) -> list[EventView]:
+    """Adjustments that correct one of these events, or were posted to an account of the subject (rule 27)."""
+    known = {view.id for view in views}
+    proposed = reader.events(topic=e.AdjustmentProposed.TOPIC, limit=_ALL)
+    approved = reader.events(topic=e.AdjustmentApproved.TOPIC, limit=_ALL)
+    concerned = {
+        view.stream
+        for view in (*proposed, *approved)
+        if vars(view.event).get("corrects_event_id") in known
+        or any(posting.account.startswith(f"{subject}:") for posting in vars(view.event)["postings"])
+    }
+    return [view for view in (*proposed, *approved) if view.stream in concerned]
+
+
+def told(views: Iterable[EventView], texts: Mapping[str, str]) -> list[Happening]:
+    """Events as people and programs are told of them. Pure; texts that are not in `texts` are marked erased."""
+    happenings = []
+    currencies: dict[str, str] = {}
+    for view in views:
+        event: Any = view.event
+        if isinstance(event, e.ContractOffered):
+            currencies[event.contract_id] = event.currency
+        happenings.append(
+            Happening(
+                position=view.position,
+                event_id=view.id,
+                stream=view.stream,
+                version=view.version,
+                type=view.topic,
+                occurred_at=event.occurred_at,
+                recorded_at=event.recorded_at,
+                actor=event.actor,
+                what=sentence(event, currencies.get(vars(event).get("contract_id", ""), "")),
+                rules=rules_of(event),
+                entries=tuple(view.entries),
+                details=vault_texts.details(event, texts),
+                command_id=event.command_id,
+                cause_id=event.cause_id,
+                rule_version=event.rule_version,
+            )
+        )
+    return happenings

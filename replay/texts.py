@@ -1,0 +1,53 @@
+"""The texts of the vault that events point to, put back where they belong, or marked as erased.
+
+Tokens of payment methods stand in the vault too. They open accounts, and nobody needs them to read a history: withheld.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from ledger.events import Event, Sealed, sealed_in
+
+WITHHELD = frozenset({"method"})
+"""Fields whose texts are shown to nobody."""
+
+_STAMP = frozenset(Event.model_fields)
+
+
+@cache
+def sealed_fields(cls: type[Event]) -> tuple[str, ...]:
+    """The fields of an event class in which a vault reference may stand."""
+    return tuple(name for name, field in cls.model_fields.items() if _mentions(field.annotation))
+
+
+def _mentions(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation is Sealed or any(_mentions(field.annotation) for field in annotation.model_fields.values())
+    return any(_mentions(argument) for argument in get_args(annotation))
+
+
+def references(event: Event) -> list[Sealed]:
+    """Every vault reference of an event, in the order of its fields: `ledger.events.sealed_in`, but quick."""
+    fields = vars(event)
+    return [sealed for name in sealed_fields(type(event)) for sealed in sealed_in(fields[name])]
+
+
+def details(event: Event, texts: Mapping[str, str]) -> dict[str, Any]:
+    """The event's own fields, without those that every event carries; texts revealed as far as they are in `texts`."""
+    return {name: _shown(value, texts, name in WITHHELD) for name, value in vars(event).items() if name not in _STAMP}
+
+
+def _shown(value: Any, texts: Mapping[str, str], withheld: bool = False) -> Any:
+    if isinstance(value, Sealed):
+        text = texts.get(value.id)
+        if withheld and text is not None:
+            return {"vault_id": value.id, "text": None, "erased": False, "withheld": True}
+        return {"vault_id": value.id, "text": text, "erased": text is None}
+    if isinstance(value, BaseModel):
+        return {name: _shown(item, texts, name in WITHHELD) for name, item in vars(value).items()}
+    if isinstance(value, tuple):
+        return [_shown(item, texts) for item in value]
+    return value
