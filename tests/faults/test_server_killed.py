@@ -1,0 +1,51 @@
+"""`kill -9` of the server under load: what it acknowledged is there, nothing is half, and a retry has one effect."""
+
+from tests.faults.rounds import chance, rounds
+from tests.faults.running import Audit, Notes, Running, Sender, Told, Writers, cast, database_of, running
+
+KILLS = rounds(ci=25, soak=500)
+WRITERS = 4
+RETRIED = 6
+"""How many of the requests of a round are sent again after it."""
+
+
+def test_what_a_killed_server_had_acknowledged_is_there_and_a_retry_has_one_effect_and_one_answer() -> None:
+    notes = Notes()
+    with running() as server:
+        sender = Sender(server.url, notes, "set-up")
+        people = cast(sender, WRITERS)
+        for number in range(KILLS):
+            random = chance("server killed", number)
+            already = len(notes.told)
+            with Writers(server.url, people, notes, name=f"round-{number}"):
+                sender.stopped.wait(random.uniform(0.05, 0.6))
+                server.kill()
+                sender.stopped.wait(
+                    2.2 if number % 8 == 7 else 0.0
+                )  # PostgreSQL is still there, or has stopped as well
+                server.start()
+                server.wait_until_up()
+                sender.stopped.wait(random.uniform(0.05, 0.2))
+            told = [one for one in notes.told[already:] if one.kept]
+            assert not notes.wrong, notes.wrong
+            assert told, "nobody was told anything in this round"
+            again(sender, random.sample(told, min(RETRIED, len(told))))
+        sender.close()
+        audit(server, notes)
+    assert notes.broken >= KILLS, "the kills were noticed"
+
+
+def again(sender: Sender, told: list[Told]) -> None:
+    """The first answer, whatever happened to the server since."""
+    for one in told:
+        answer = sender.once(one.method, one.path, one.api_key, one.body, one.key)
+        assert answer is not None
+        assert answer.headers.get("idempotent-replayed") == "true", one
+        assert (answer.status_code, answer.content) == (one.status, one.content), one
+
+
+def audit(server: Running, notes: Notes) -> None:
+    with database_of(server.data_dir) as postgres:
+        check = Audit(postgres.url, server.data_dir)
+        check.check(notes.told)
+        check.verify()
