@@ -6,6 +6,7 @@ from starlette.responses import Response
 from api import openapi
 from api.auth import Authenticator
 from api.call import Desk, OwnWrites
+from api.limits import RateLimit
 from api.metrics import Metrics
 from api.middleware import Gate, refuse
 from api.routes import (
@@ -26,6 +27,7 @@ from api.routes import (
 from ledger.bootstrap import Ledger
 from ledger.store.idempotency import Idempotency
 from ledger.store.keys import Keys
+from replay.integrity import IntegrityWatch
 
 ROUTERS = tuple(
     module.router
@@ -57,16 +59,18 @@ def create_app(ledger: Ledger) -> FastAPI:
         keys=keys,
         idempotency=Idempotency(ledger.database),
         authenticator=Authenticator(keys, ledger.clock, operator_key.get_secret_value() if operator_key else None),
-        metrics=Metrics(ledger.reader),
+        metrics=Metrics(ledger),
         own_writes=OwnWrites(),
+        integrity=IntegrityWatch(ledger.log, ledger.checkpoints, ledger.clock),
     )
     app.state.desk = desk
+    limit = RateLimit(ledger.settings.rate_limit)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)
     app.add_exception_handler(Exception, _refused)
     app.add_exception_handler(404, _refused)
     app.add_exception_handler(405, _refused)
-    app.add_middleware(Gate, authenticator=desk.authenticator, metrics=desk.metrics)
+    app.add_middleware(Gate, authenticator=desk.authenticator, metrics=desk.metrics, limit=limit)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

@@ -85,6 +85,8 @@ RIGHTS: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/v1/adjustments/{adjustment_id}"): frozenset((A, O)),
     ("POST", "/v1/adjustments/{adjustment_id}/approve"): frozenset((O,)),
     ("GET", "/v1/audit/trial-balance"): frozenset((A, O)),
+    ("GET", "/v1/audit/integrity"): frozenset((A, O)),
+    ("GET", "/v1/audit/checkpoints"): frozenset((A, O)),
     ("GET", "/v1/audit/contracts/{contract_id}/history"): frozenset((A, O)),
     ("GET", "/v1/test-clock"): frozenset((O,)),
     ("POST", "/v1/test-clock/advance"): frozenset((O,)),

@@ -31,6 +31,7 @@ from ledger.service import Receipt
 from ledger.store.idempotency import Idempotency
 from ledger.store.keys import Keys
 from ledger.store.vault import Secret
+from replay.integrity import IntegrityWatch
 
 S = TypeVar("S", Client, Freelancer, Contract, Payout, Adjustment)
 
@@ -68,6 +69,7 @@ class Desk(NamedTuple):
     authenticator: Authenticator
     metrics: Metrics
     own_writes: OwnWrites
+    integrity: IntegrityWatch
 
 
 class Answer(Response):

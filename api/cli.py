@@ -191,6 +191,7 @@ def configure_logging() -> None:
 
 
 def _serve(workers: bool) -> None:
+    import structlog
     import uvicorn
 
     from api.app import create_app
@@ -200,6 +201,12 @@ def _serve(workers: bool) -> None:
         signal.signal(number, _leave)  # uvicorn first ends the requests under way, then raises the signal again
     with _open() as ledger:
         settings = ledger.settings
+        if rights := ledger.database.rights_beyond_need():
+            structlog.get_logger("api").warning(
+                "this role may do more to the log than append: run `ledger migrate` with LEDGER_OWNER_URL, then serve"
+                " with a LEDGER_DATABASE_URL of another role",
+                rights=rights,
+            )
         application = create_app(ledger)
         config = uvicorn.Config(
             application,

@@ -1,4 +1,4 @@
-"""The gate before everything: an id for each request, its key, and a bound on its body. Nothing is parsed before it.
+"""The gate before everything: an id for each request, its key, its pace, and a bound on its body. Nothing is parsed before it.
 
 Pure ASGI: the body is read here once, within its bound, and handed on.
 """
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import OPEN, Authenticator
+from api.limits import RateLimit
 from api.metrics import Metrics
 from api.problems import ApiProblem, answer, problem_of
 from ledger import ids
@@ -28,8 +29,8 @@ log = structlog.get_logger("api")
 class Gate:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator, metrics: Metrics) -> None:
-        self._app, self._authenticator, self._metrics = app, authenticator, metrics
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, metrics: Metrics, limit: RateLimit) -> None:
+        self._app, self._authenticator, self._metrics, self._limit = app, authenticator, metrics, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,6 +59,7 @@ class Gate:
             if scope["path"] not in OPEN:
                 principal = await run_in_threadpool(self._authenticator.principal, headers.get("authorization"))
                 scope["state"]["principal"] = principal
+                self._limit.take(principal.owner)
             if scope["method"] not in BODYLESS:
                 receive = await bounded(receive, headers)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the caller gets a problem and the log its traceback

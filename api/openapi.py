@@ -28,6 +28,7 @@ PROBLEMS = {
     413: "The body is larger than 1 MiB.",
     415: "The body is not JSON.",
     422: "`validation_error`: the request is not valid; or `idempotency_key_reused`.",
+    429: "`rate_limited`: too many requests for this party or person. Retry-After says when.",
     500: "The server's own fault.",
     503: "Not now: `projection_behind`, `contention`, `database_unavailable`. Retry-After says when.",
 }
@@ -76,7 +77,7 @@ def _complete(path: str, method: str, operation: Json) -> None:
     for status in _statuses(path, method, operation):
         responses[str(status)] = {
             "description": PROBLEMS[status],
-            "headers": _headers("RequestId", *(["RetryAfter"] if status == 503 else [])),
+            "headers": _headers("RequestId", *(["RetryAfter"] if status in (429, 503) else [])),
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
@@ -97,7 +98,7 @@ def _statuses(path: str, method: str, operation: Json) -> list[int]:
     """The problems that an operation may answer."""
     statuses = [500, 503]
     if path not in OPEN:
-        statuses += [401, 422]
+        statuses += [401, 422, 429]
         if RIGHTS[method.upper(), path] != ALL:
             statuses.append(403)
         if "{" in path or "test-clock" in path:

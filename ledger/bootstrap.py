@@ -78,7 +78,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
     """The database of the settings, migrated; the embedded server runs as long as somebody has it open."""
     with urls(settings) as (owner_url, application_url):
         migrate(owner_url, application_url)
-        database = Database(application_url)
+        database = Database(application_url, patience=False)
         try:
             yield database
         finally:

@@ -1,5 +1,6 @@
 """Asking the outside world: the payment processor and the mail system, and putting what they say into commands."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -28,6 +29,8 @@ class Outside:
 
     def __init__(self, log: LedgerLog, vault: Vault, processor: Processor | None, mailer: Mailer) -> None:
         self._log, self._vault, self.processor, self._mailer = log, vault, processor, mailer
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """How often each kind of question had which answer, in this process."""
         self.kinds = (NOTIFY,) if processor is None else (ASK, TRANSFER, REFUND, NOTIFY)
 
     def ask(self, deadlines: Sequence[Deadline], now: datetime) -> list[Command | None]:
@@ -41,7 +44,9 @@ class Outside:
             log.error("a question cannot be asked", stream=deadlines[0].stream, error=str(error))
             return [None]
         with ThreadPoolExecutor(self.processor.concurrency if self.processor else 1) as pool:
-            return list(pool.map(lambda one: self._ask(one, states[one.stream], methods, now), deadlines))
+            answers = list(pool.map(lambda one: self._ask(one, states[one.stream], methods, now), deadlines))
+        self.outcomes.update((one.kind, _outcome(answer)) for one, answer in zip(deadlines, answers, strict=True))
+        return answers
 
     def _ask(self, deadline: Deadline, state: Any, methods: dict[str, str], now: datetime) -> Command | None:
         origin: dict[str, Any] = {
@@ -160,6 +165,18 @@ class Outside:
             self._mailer.send(compose(deadline.cause_id, address, subject, text, deadline.at))
         kind: Any = deadline.item
         return c.NoteNotification(**origin, contract_id=contract.id, kind=kind, about=deadline.cause_id)
+
+
+def _outcome(answer: Command | None) -> str:
+    """One word for what was answered, to be counted."""
+    match answer:
+        case None:
+            return "unknown"
+        case c.RecordCharge():
+            return "paid" if answer.reference is not None else "declined"
+        case c.RecordTransfer():
+            return answer.outcome
+    return "done"
 
 
 def _method(deadline: Deadline, state: Any) -> str | None:

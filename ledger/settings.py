@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     clock_start: Annotated[datetime, AfterValidator(_in_utc)] | None = None
     checkpoint_dir: Path | None = None
     """Where signed checkpoints of the log and their key are kept, outside the database; none: under the data directory."""
+    rate_limit: int = Field(default=500, ge=1)
+    """Requests a second that are answered for one party or person, by each process."""
     smtp_url: SecretStr | None = None
     """`smtp://user:password@host:port`; none: messages are kept in `outbox` under the data directory."""
     stripe_secret_key: SecretStr | None = None

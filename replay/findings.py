@@ -62,6 +62,10 @@ class Findings:
             self._said.add((invariant, about))
             self.add("invariant", what, account=about, **where)
 
+    def first(self) -> Finding | None:
+        """What is wrong first."""
+        return min(self._kept, key=lambda one: one.place, default=None)
+
     def unnamed(self) -> set[int]:
         """The positions of kept findings whose event is not named yet."""
         return {one.position for one in self._kept if one.position is not None and one.event_id is None}

@@ -71,7 +71,7 @@ class _Verification:
         return self._end()
 
     def _read(self, stored: Stored) -> Record | None:
-        record = self._log.take(stored)
+        record = self._log.read(stored)
         self._checkpoints.take(self._log.position, self._log.hash)
         return record
 

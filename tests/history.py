@@ -46,6 +46,8 @@ DAY = timedelta(hours=24)
 WEEK = 7 * DAY
 TRANSFER_TAKES = DAY
 """A simulated withdrawal is paid, or fails, 24 hours after the processor has taken it."""
+STEPS = 2_000
+"""More deadlines than are ever due at one instant here."""
 
 
 @contextmanager
@@ -124,7 +126,7 @@ class History(People):
     def settle(self) -> None:
         """What the worker does: everything that is due by now, in its order."""
         asked: set[tuple[str, str, str]] = set()
-        while True:
+        for _ in range(STEPS):
             due = [
                 (deadline.at, ORDER[deadline.kind], number, key)
                 for key, (number, deadline) in self.deadlines.items()
@@ -139,6 +141,7 @@ class History(People):
             if self.deadlines.get(key, (0, None))[1] == deadline:
                 assert deadline.kind == ASK, f"{deadline} is still due after it was handled"
                 asked.add(key)  # no outcome as yet: it is asked again another time
+        raise AssertionError("what is due never comes to an end")
 
     def worker_returns(self) -> None:
         self.up = True
@@ -206,7 +209,7 @@ class History(People):
     def _decide_what_is_due(self, command: Command) -> None:
         """Rule 29: everything due by now on the objects that the command touches, charges excepted."""
         streams = self._touched(command.stream)
-        while True:
+        for _ in range(STEPS):
             due = [
                 (deadline.at, ORDER[deadline.kind], number, deadline)
                 for number, deadline in self.deadlines.values()
@@ -215,6 +218,7 @@ class History(People):
             if not due:
                 return
             self._handle(command_of(min(due)[-1], self.now))
+        raise AssertionError("what is due never comes to an end")
 
     def _touched(self, stream: str) -> set[str]:
         state = self.states.get(stream)

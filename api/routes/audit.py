@@ -1,11 +1,15 @@
 """For auditors and operators: the trial balance and a contract's whole history."""
 
+from dataclasses import asdict
+
+from msgspec import structs
+
 from api import money_presenters
 from api.call import Answer, Calling
 from api.pagination import Moment
 from api.route import new_router
 from api.routes.funds import require_past
-from api.schemas.audit import HistoryOut, TrialBalanceOut
+from api.schemas.audit import CheckpointsOut, HistoryOut, IntegrityOut, TrialBalanceOut
 from ledger.aggregates.contract import Contract
 from replay import balances as replay
 
@@ -27,6 +31,25 @@ def get_trial_balance(call: Calling, as_of: Moment | None = None, known_at: Mome
         "as_of": as_of or now,
         "known_at": known_at,
         **money_presenters.trial_balance(accounts),
+    }
+    return call.answer(content)
+
+
+@router.get("/v1/audit/integrity", response_model=IntegrityOut)
+def get_integrity(call: Calling) -> Answer:
+    """Whether the log is intact: its chain, positions and versions, held against the signed checkpoints, up to now."""
+    return call.answer({"object": "integrity", **asdict(call.desk.integrity.look())})
+
+
+@router.get("/v1/audit/checkpoints", response_model=CheckpointsOut)
+def get_checkpoints(call: Calling) -> Answer:
+    """The signed checkpoints and the public key, oldest first: fetch them, and keep them where nobody else can write."""
+    kept = call.ledger.checkpoints
+    public_key = kept.public_key()
+    content = {
+        "object": "checkpoints",
+        "public_key": public_key.hex() if public_key else None,
+        "data": [structs.asdict(one) for one in kept.all()],
     }
     return call.answer(content)
 

@@ -89,3 +89,34 @@ class TrialBalanceOut(Shape):
     balanced: bool
     accounts: list[AccountOut]
     totals: list[CurrencyTotal]
+
+
+class IntegrityOut(Shape):
+    """`position`: how far the log was verified; `hash`: the chain's head there; `checkpoints`: how many agree with it."""
+
+    object: Literal["integrity"]
+    status: Literal["intact", "verifying", "broken"]
+    position: int
+    head: int
+    hash: str
+    checkpoints: int
+    first_bad_position: int | None
+    detail: str | None
+    checked_at: datetime
+    from_zero_at: datetime
+
+
+class CheckpointOut(Shape):
+    position: int
+    hash: str
+    at: str
+    key: str
+    signature: str
+
+
+class CheckpointsOut(Shape):
+    """`public_key` is Ed25519, in hex; null as long as none was signed here."""
+
+    object: Literal["checkpoints"]
+    public_key: str | None
+    data: list[CheckpointOut]

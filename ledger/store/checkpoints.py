@@ -73,7 +73,7 @@ class Checkpoints:
             position=position,
             hash=head.hex(),
             at=at,
-            key=key_id(self.public_key()),
+            key=key_id(key.public_key().public_bytes_raw()),
             signature=b64encode(key.sign(message(position, head.hex(), at))).decode(),
         )
         with (self.folder / FILE).open("ab") as file:
@@ -95,10 +95,10 @@ class Checkpoints:
         lines = path.read_bytes().splitlines() if path.exists() else []
         return msgspec.json.decode(lines[-1], type=Checkpoint) if lines else None
 
-    def public_key(self) -> bytes:
-        """32 raw bytes; made with the signing key at the first use."""
-        self._signing_key()
-        return bytes.fromhex((self.folder / PUBLIC_KEY_FILE).read_text(encoding="ascii").strip())
+    def public_key(self) -> bytes | None:
+        """32 raw bytes; None as long as nothing was signed here."""
+        path = self.folder / PUBLIC_KEY_FILE
+        return bytes.fromhex(path.read_text(encoding="ascii").strip()) if path.exists() else None
 
     def _signing_key(self) -> Ed25519PrivateKey:
         path = self.folder / KEY_FILE

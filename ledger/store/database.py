@@ -9,6 +9,9 @@ from eventsourcing.postgres import PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow
 
+STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS = 30_000, 10_000
+"""How long a statement may run, and wait for a lock, on behalf of a caller."""
+
 
 class Database:
     """A pool of connections, autocommit, to one database. Close it when done."""
@@ -18,11 +21,16 @@ class Database:
         url: str,
         *,
         read_only: bool = False,
+        patience: bool = True,
         pool_size: int = 4,
         max_overflow: int = 12,
         wait_seconds: float = 10.0,
     ) -> None:
-        """`read_only`: any attempt to write raises psycopg.errors.ReadOnlySqlTransaction."""
+        """`read_only`: any attempt to write raises psycopg.errors.ReadOnlySqlTransaction.
+
+        Without `patience`, a statement or a wait for a lock that takes too long raises psycopg.OperationalError: what serves
+        callers must answer them.
+        """
         given = dict(conninfo_to_dict(url))
         where = {"host": "localhost", "port": "5432", "dbname": "ledger", "user": "ledger", "password": ""} | given
         known: dict[str, Any] = {name: str(where.pop(name)) for name in ("dbname", "host", "port", "user", "password")}
@@ -35,6 +43,7 @@ class Database:
             originator_id_type="text",
         )
         options = "-c timezone=UTC" + (" -c default_transaction_read_only=on" if read_only else "")
+        options += "" if patience else f" -c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS}"
         # what the library does not take, such as sslmode, still counts
         self.datastore.pool.kwargs |= {**where, "options": f"{where.get('options') or ''} {options}".strip()}  # type: ignore[operator]
 
@@ -57,3 +66,13 @@ class Database:
 
     def close(self) -> None:
         self.datastore.close()
+
+    def rights_beyond_need(self) -> list[str]:
+        """What this role may do to the log beyond appending to it: least privilege says nothing."""
+        rows = self.fetch(
+            "SELECT r.name FROM unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS r (name)"
+            " WHERE has_table_privilege('events', r.name)"
+            " UNION ALL SELECT 'ownership' WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = 'events'::regclass"
+            " AND pg_has_role(c.relowner, 'MEMBER'))"
+        )
+        return [row["name"] for row in rows]

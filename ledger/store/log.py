@@ -111,11 +111,23 @@ def _insert(connection: Connection[Any], rows: Sequence[tuple[int, str, int, str
             copy.write_row(row)
 
 
+class Appended(NamedTuple):
+    """What this process has appended: transactions, events, and the most events in one."""
+
+    batches: int = 0
+    events: int = 0
+    largest: int = 0
+
+    def plus(self, events: int) -> "Appended":
+        return Appended(self.batches + 1, self.events + events, max(self.largest, events))
+
+
 class LedgerLog(Application[str]):
     """The log of one database."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.appended = Appended()
         super().__init__()
 
     def construct_factory(self, env: Environment) -> Any:
@@ -144,6 +156,13 @@ class LedgerLog(Application[str]):
         row = self.database.fetch("SELECT position, hash FROM log_head")[0]
         return int(row["position"]), bytes(row["hash"])
 
+    def hashes(self, positions: Sequence[int]) -> dict[int, bytes]:
+        """The chain's head after each of these events, as the log has it."""
+        rows = self.database.fetch(
+            "SELECT notification_id AS position, hash FROM events WHERE notification_id = ANY(%s)", (list(positions),)
+        )
+        return {row["position"]: bytes(row["hash"]) for row in rows}
+
     def append(
         self,
         events: Sequence[NewEvent],
@@ -163,7 +182,9 @@ class LedgerLog(Application[str]):
                 raise Corrupt(f"{new.stream} is at version {versions[new.stream]}: {new.version} does not follow")
             versions[new.stream] = new.version
         known = {"head": head, "expect": expect, "secrets": secrets, "command_id": command_id}
-        return self.events.put(events, **known)[-1].notification.id  # type: ignore[arg-type]
+        position = self.events.put(events, **known)[-1].notification.id  # type: ignore[arg-type]
+        self.appended = self.appended.plus(len(events))
+        return position
 
     def load(self, streams: Iterable[str]) -> dict[str, State | None]:
         """The states of many streams, in one query; None for an empty one. Raises Corrupt on a gap in versions."""

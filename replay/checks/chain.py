@@ -20,7 +20,7 @@ _OWN_FIELD = {
 """The field in which an event names its own stream, by the stream's prefix."""
 
 
-class LogCheck:
+class ChainCheck:
     """Goes on from each row's stored hash, so that one changed event is one finding, at its place."""
 
     def __init__(self, findings: Findings) -> None:
@@ -30,25 +30,12 @@ class LogCheck:
         self.events = 0
         self.versions: dict[str, int] = {}
 
-    def take(self, stored: Stored) -> Record | None:
-        """The decoded event; None where it cannot be read."""
+    def take(self, stored: Stored) -> None:
+        """The next event of the log."""
         self.events += 1
         self._check_place(stored)
         self._check_version(stored)
         self.position, self.hash = stored.position, stored.hash
-        if stored.topic not in EVENTS and stored.topic not in UPCASTERS:
-            self._say(stored, f"its topic {stored.topic!r} is unknown")
-            return None
-        try:
-            record = record_of(stored)
-        except Corrupt as error:
-            self._say(stored, str(error))
-            return None
-        named = vars(record.event).get(_OWN_FIELD.get(ids.kind_of(stored.stream), ""))
-        if named != stored.stream:
-            self._say(stored, f"it stands on the stream of {stored.stream} and is of {named}")
-            return None
-        return record
 
     def _check_place(self, stored: Stored) -> None:
         position = self.position + 1
@@ -87,3 +74,24 @@ class LogCheck:
         elif hash_ != self.hash:
             what = "the head row has another hash than the last event"
             self._findings.add("log", what, position=self.position or None)
+
+
+class LogCheck(ChainCheck):
+    """The chain, and that every event can be read and stands on its own stream."""
+
+    def read(self, stored: Stored) -> Record | None:
+        """The next event of the log, decoded; None where it cannot be read."""
+        self.take(stored)
+        if stored.topic not in EVENTS and stored.topic not in UPCASTERS:
+            self._say(stored, f"its topic {stored.topic!r} is unknown")
+            return None
+        try:
+            record = record_of(stored)
+        except Corrupt as error:
+            self._say(stored, str(error))
+            return None
+        named = vars(record.event).get(_OWN_FIELD.get(ids.kind_of(stored.stream), ""))
+        if named != stored.stream:
+            self._say(stored, f"it stands on the stream of {stored.stream} and is of {named}")
+            return None
+        return record

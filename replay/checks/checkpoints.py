@@ -29,6 +29,10 @@ class CheckpointCheck:
         except (msgspec.MsgspecError, ValueError) as error:
             self._findings.add("log", f"the checkpoints cannot be read: {error}")
 
+    def positions(self) -> list[int]:
+        """Where there are checkpoints that have not been compared yet."""
+        return sorted(self._ahead)
+
     def take(self, position: int, head: bytes) -> None:
         """The chain's head after the event at a position."""
         for one in self._ahead.pop(position, ()):

@@ -397,3 +397,16 @@ def test_the_largest_amounts_are_exact(web: Web) -> None:
     web.ok("POST", f"{milestone}/submit", world.freelancer_key)
     web.ok("POST", f"{milestone}/approve", world.client_key)
     assert balance(web, world.freelancer, world.freelancer_key) == (largest, 0, 0)
+
+
+def test_auditors_ask_whether_the_log_is_intact_and_fetch_the_checkpoints(own_world: World) -> None:
+    web = own_world.web
+    first = web.ok("GET", "/v1/audit/integrity")
+    assert (first["status"], first["position"], first["first_bad_position"]) == ("intact", first["head"], None)
+
+    web.ledger.checkpoints.write(web.ledger.log, web.ledger.clock)
+    kept = web.ok("GET", "/v1/audit/checkpoints")
+    assert [one["position"] for one in kept["data"]] == [first["head"]]
+    assert kept["data"][0]["hash"] == first["hash"]
+    assert len(bytes.fromhex(kept["public_key"])) == 32
+    assert web.ok("GET", "/v1/audit/integrity")["checkpoints"] == 1

@@ -114,3 +114,17 @@ def test_rule_07_an_open_objection_is_never_decided_by_the_ledger() -> None:
     history.object(history.payout(contract))
     history.advance(1000 * DAY)
     assert history.payouts(contract) == ["timesheet pending 6000"]
+
+
+def test_rule_05_after_completion_only_what_the_client_sent_back_is_submitted_again() -> None:
+    history = History()
+    contract = history.active("single_payment", amount=50_000)
+    history.submit(contract)
+    history.complete(contract)
+    with refused("contract_not_active"):  # it is with the client: there is nothing to submit again
+        history.submit(contract)
+    history.request_changes(contract)
+    history.submit(contract)
+    history.approve(contract)
+    with refused("contract_not_active"):
+        history.submit(contract)

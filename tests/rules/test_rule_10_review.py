@@ -1,5 +1,7 @@
 """Rules 10 to 13: submitting, reviewing, silence and the charge of fixed-price work."""
 
+from datetime import timedelta
+
 import pytest
 
 from ledger import events as e
@@ -138,10 +140,10 @@ def test_rule_12_silence_approves_as_of_the_deadline_however_late_the_worker() -
 @pytest.mark.parametrize("worker", [True, False], ids=["lapse recorded", "lapse not recorded"])
 @pytest.mark.parametrize("late", [0 * DAY, MICROSECOND, 30 * DAY], ids=["at the deadline", "just after", "long after"])
 @pytest.mark.parametrize("answer", ["approve", "request_changes"])
-def test_rule_12_an_answer_at_or_after_the_deadline_is_refused(worker: bool, late: object, answer: str) -> None:
+def test_rule_12_an_answer_at_or_after_the_deadline_is_refused(worker: bool, late: timedelta, answer: str) -> None:
     history, contract = submitted()
     history.up = worker
-    history.advance(WEEK + late)  # type: ignore[operator]
+    history.advance(WEEK + late)
     with refused("review_period_ended"):
         getattr(history, answer)(contract)
     assert history.milestones(contract) == ["approved"]

@@ -1,5 +1,7 @@
 """Rules 17 to 19: the close of a cycle, the client's objection, and silence."""
 
+from datetime import timedelta
+
 import pytest
 
 from ledger import events as e
@@ -62,10 +64,10 @@ def test_rule_18_the_client_may_object_up_to_the_last_microsecond_before_the_dea
 
 @pytest.mark.parametrize("worker", [True, False], ids=["released", "release not yet recorded"])
 @pytest.mark.parametrize("late", [0 * DAY, MICROSECOND, 10 * DAY])
-def test_rule_18_at_or_after_the_deadline_it_is_refused(worker: bool, late: object) -> None:
+def test_rule_18_at_or_after_the_deadline_it_is_refused(worker: bool, late: timedelta) -> None:
     history, contract, payout = charged()
     history.up = worker
-    history.advance(4 * DAY + late)  # type: ignore[operator]
+    history.advance(4 * DAY + late)
     with refused("review_period_ended"):
         history.object(payout)
     assert history.payouts(contract) == ["timesheet released 60000"]

@@ -1,5 +1,7 @@
 """Rules 21 to 23: charged money is pending at once, held four days, then released."""
 
+from datetime import timedelta
+
 import pytest
 
 from ledger import events as e
@@ -128,10 +130,10 @@ def test_rule_23_released_twice_is_released_once() -> None:
 
 
 @pytest.mark.parametrize("early", [MICROSECOND, 4 * DAY])
-def test_rule_23_nothing_is_released_before_its_hold_has_elapsed(early: object) -> None:
+def test_rule_23_nothing_is_released_before_its_hold_has_elapsed(early: timedelta) -> None:
     history, contract = approved()
     (release,) = due_by(history, RELEASE)
-    history.advance(4 * DAY - early)  # type: ignore[operator]
+    history.advance(4 * DAY - early)
     assert history.send(command_of(release, history.now)) == []
     assert history.payouts(contract) == ["milestone pending 50000"]
 

@@ -305,6 +305,21 @@ def test_rule_24_no_method_on_file_is_a_failure() -> None:
     assert history.status(contract) == "active"
 
 
+def test_rule_24_no_method_on_file_for_ten_attempts_schedules_none_any_more() -> None:
+    history, contract = failing(None)
+    history.advance(60 * DAY)
+    assert history.payout(contract).failures == 10
+    assert due_by(history, CHARGE) == []
+
+
+def test_rule_24_a_payout_that_has_been_charged_is_overdue_no_more() -> None:
+    history, contract = failing()
+    history.billing_method("pays")
+    assert history.last(e.BillingMethodSet).overdue == (history.payout(contract).id,)
+    history.billing_method("pays")
+    assert history.last(e.BillingMethodSet).overdue == ()
+
+
 def test_rule_24_only_a_failed_charge_can_be_tried_again_by_an_operator() -> None:
     history, contract = failing("silent")
     with refused("charge_not_failed"):

@@ -157,6 +157,7 @@ def test_rule_26_a_chargeback_won_after_the_rest_was_released_goes_on_to_availab
         utc("2026-01-20 10:00"),
     ]
     assert history.payout(contract).released == 50_000
+    assert history.payout(contract).released_at == utc("2026-01-09 09:00"), "when it was first released"
     assert len(history.events(e.HoldElapsed)) == 1
 
 

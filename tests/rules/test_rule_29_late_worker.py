@@ -1,11 +1,13 @@
 """Rule 29: a late worker changes nothing that the outside world does not decide; twice is once; the order at one instant."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from ledger import commands as c
 from ledger import events as e
+from ledger.aggregates import decide
 from ledger.events import Event
 from ledger.policies.deadlines import CLOSE, NOTIFY, RELEASE, command_of
 from tests.history import DAY, HOUR, MICROSECOND, WEEK, History, due_by, refused, utc
@@ -255,3 +257,39 @@ def test_rule_29_deadlines_named_too_early_do_nothing() -> None:
         for deadline in due_by(history, kind):
             assert history.send(command_of(deadline, deadline.at - MICROSECOND - HOUR)) == []
     assert len(history.log) == before
+
+
+@pytest.mark.parametrize("late", [0 * DAY, MICROSECOND])
+def test_rule_12_the_contract_refuses_a_late_answer_even_before_the_lapse_was_recorded(late: timedelta) -> None:
+    history = History("2026-01-05 09:00")
+    contract = history.active("single_payment", amount=100)
+    history.submit(contract)
+    submitted, now = history.state(contract), history.now + WEEK + late
+    words = {
+        "command_id": "cmd_l",
+        "actor": "client:x",
+        "contract_id": contract,
+        "milestone_id": history.milestone(contract),
+    }
+    for answer in (c.ApproveMilestone, c.RequestChanges):
+        with refused("review_period_ended"):
+            decide(submitted, answer(**words, now=now), {})
+        decide(submitted, answer(**words, now=history.now + WEEK - MICROSECOND), {})
+
+
+@pytest.mark.parametrize("late", [0 * DAY, MICROSECOND])
+def test_rule_14_the_contract_refuses_a_late_correction_even_before_the_lock_was_recorded(late: timedelta) -> None:
+    history = History("2026-01-05 09:00")
+    contract = history.active("hourly", hourly_rate=6000)
+    words = {
+        "command_id": "cmd_l",
+        "actor": "freelancer:x",
+        "contract_id": contract,
+        "entry_id": history.log_time(contract, 60),
+    }
+    logged = history.state(contract)
+    with refused("timesheet_locked"):
+        decide(logged, c.CorrectTime(**words, minutes=30, now=utc("2026-01-12 12:00") + late), {})
+    with refused("timesheet_locked"):
+        decide(logged, c.RemoveTime(**words, now=utc("2026-01-12 12:00") + late), {})
+    decide(logged, c.RemoveTime(**words, now=utc("2026-01-12 12:00") - MICROSECOND), {})

@@ -55,7 +55,9 @@ def activate(state: Contract, command: c.ActivateMilestone) -> list[Event]:
 
 def submit(state: Contract, command: c.SubmitMilestone) -> list[Event]:
     """Refuses with `milestone_not_active`. After completion, only what was submitted before (rule 11)."""
-    again = any(one.id == command.milestone_id and one.submissions for one in state.milestones)
+    again = any(
+        one.id == command.milestone_id and one.status == "active" and one.submissions for one in state.milestones
+    )
     milestone = _milestone(state, command, *WORK, *(("completed",) if again else ()))
     if milestone.status != "active":
         raise Refused(

@@ -1,0 +1,16 @@
+"""How fast one caller may ask."""
+
+import pytest
+
+from api.limits import BURST_SECONDS, RateLimit
+from api.problems import ApiProblem
+
+
+def test_a_caller_who_asks_too_fast_is_told_to_wait_and_another_is_not() -> None:
+    limit = RateLimit(per_second=1)
+    with pytest.raises(ApiProblem) as refused:
+        for _ in range(BURST_SECONDS + 10):
+            limit.take("cli_hasty")
+    assert (refused.value.status, refused.value.code) == (429, "rate_limited")
+    assert refused.value.headers["Retry-After"] == "1"
+    limit.take("cli_patient")
