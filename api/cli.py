@@ -1,11 +1,12 @@
 """The command `ledger`. What a command needs is imported when it runs, so that each starts quickly."""
 
+import io
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -174,6 +175,19 @@ def _is_party(ledger: "Ledger", role: str, party: str) -> bool:
     return state is not None
 
 
+class _Unfailing(io.TextIOBase):
+    """Standard error; a line that it cannot take is lost: a full disk under the log must end no request and no worker."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
 def configure_logging() -> None:
     """JSON lines on standard error. Tracebacks show code, never values."""
     import structlog
@@ -186,7 +200,7 @@ def configure_logging() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Unfailing()),  # type: ignore[arg-type]  # all it needs is write, flush
     )
 
 

@@ -115,11 +115,10 @@ class Service:
         wave = list(enumerate(commands))
         first = True
         while wave:
-            while missing := unit.missing(command for _, command in wave):
-                for stream, state in self.log.load(missing).items():
-                    unit.load(stream, state)
+            self._load(unit, [command for _, command in wave])
             following: list[tuple[int, Command]] = []
             for number, command in wave:
+                self._load(unit, [command])  # what an earlier one of the wave decided may be why this one reads more
                 try:
                     following += [(number, consequence) for consequence in unit.decide(command)]
                 except LedgerError as refusal:
@@ -131,3 +130,8 @@ class Service:
                 owners += [number] * (len(unit.events) - len(owners))
             wave, first = following, False
         return outcomes, owners
+
+    def _load(self, unit: Unit, commands: Sequence[Command]) -> None:
+        while missing := unit.missing(commands):
+            for stream, state in self.log.load(missing).items():
+                unit.load(stream, state)

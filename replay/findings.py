@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from replay.checks.tampering import Tampering
+
 Check = Literal["log", "text", "invariant", "projection"]
 ORDER: dict[str, int] = {"log": 0, "text": 1, "invariant": 2, "projection": 3}
 """At one position the cause comes before what follows from it."""
@@ -119,3 +121,5 @@ class Report:
     projections: tuple[ProjectionCount, ...]
     finding_count: int
     findings: tuple[Finding, ...]
+    tampering: Tampering | None
+    """What was done to the log, if anything was."""

@@ -113,6 +113,8 @@ def show_report(report: Report) -> None:
         show("OK: the log is intact, every invariant holds, and every projection is what the log gives.")
     else:
         _show_findings(report.finding_count, report.findings)
+        if report.tampering is not None:
+            show(f"What was done: {report.tampering.what}.")
 
 
 def _show_findings(count: int, findings: Sequence[Finding]) -> None:

@@ -11,11 +11,13 @@ from ledger.projections.rows import Projection, Record
 from ledger.store.checkpoints import Checkpoints
 from ledger.store.database import Database
 from ledger.store.log import Stored
+from replay.checks import tampering
 from replay.checks.accounts import AccountCheck
 from replay.checks.chain import LogCheck
 from replay.checks.checkpoints import CheckpointCheck
 from replay.checks.payouts import PayoutCheck
 from replay.checks.projections import ProjectionCheck, Standing
+from replay.checks.tampering import Tampering
 from replay.checks.vault import TextCheck
 from replay.findings import Findings, Report
 
@@ -52,6 +54,7 @@ class _Verification:
     ) -> None:
         self._connection, self._findings, self._checkpoints = connection, findings, kept
         self._log = LogCheck(findings)
+        self._cut = False
         self._texts = TextCheck(findings)
         self._accounts = AccountCheck(findings)
         self._payouts = PayoutCheck(findings)
@@ -68,7 +71,7 @@ class _Verification:
             if on_events:
                 on_events(len(batch), head[0] if head else self._log.events)
         self._log.end(head)
-        return self._end()
+        return self._end(head)
 
     def _read(self, stored: Stored) -> Record | None:
         record = self._log.read(stored)
@@ -85,7 +88,7 @@ class _Verification:
                 self._findings.add("invariant", what, **where)
         self._projections.take(record)
 
-    def _end(self) -> Report:
+    def _end(self, head: tuple[int, bytes] | None) -> Report:
         position = self._log.position
         states = self._projections.rows_of("payouts", position)
         self._payouts.end(None if states is None else {row["id"]: row["state"] for row in states})
@@ -111,13 +114,29 @@ class _Verification:
             projections=counts,
             finding_count=self._findings.count,
             findings=self._findings.sorted(named),
+            tampering=self._tampering(head),
         )
+
+    def _tampering(self, head: tuple[int, bytes] | None) -> Tampering | None:
+        """What was done to the log. A row that was changed says more than a head or a checkpoint that no longer fits."""
+        broken, last = self._log.broken_at, self._log.position
+        if broken is not None:
+            rows = (stored for batch in _batches(self._connection, broken - 1) for stored in batch)
+            return tampering.at_break(broken, self._log.intact_hash, rows)
+        if head is not None and head[0] < last:
+            return tampering.beyond_head(head[0])
+        if self._cut or self._checkpoints.positions() or (head is not None and head[0] > last):
+            return tampering.tail_cut(last)
+        if self._checkpoints.disagreed_at is not None:
+            return tampering.rehashed(self._checkpoints.agreed_to, self._checkpoints.disagreed_at)
+        return None
 
     def _end_of_commands(self, position: int) -> None:
         """A command that reached beyond the end of the log says that events were cut off there."""
         query = "SELECT count(*), max(position) FROM commands WHERE position > %s"
         row = self._connection.cursor(row_factory=tuple_row).execute(query, (position,)).fetchone()
         if row and row[0]:
+            self._cut = True
             what = f"{row[0]} command(s) reached up to position {row[1]}: the end of the log is missing"
             self._findings.add("log", what, position=position + 1)
 
@@ -134,9 +153,8 @@ def _standing(connection: Connection[Any]) -> dict[str, Standing]:
     return {name: Standing(position, error, at) for name, position, error, at in rows}
 
 
-def _batches(connection: Connection[Any]) -> Iterator[list[Stored]]:
-    """The whole log, whatever its positions are."""
-    after = -(2**63)
+def _batches(connection: Connection[Any], after: int = -(2**63)) -> Iterator[list[Stored]]:
+    """The log, whatever its positions are."""
     while True:
         rows = connection.cursor(row_factory=tuple_row, binary=True).execute(
             "SELECT notification_id, originator_id, originator_version, topic, state, hash FROM events"

@@ -47,7 +47,8 @@ class Rows:
     def __init__(self, tables: Iterable[Table]) -> None:
         self.tables = {table.name: table for table in tables}
         self.rows: dict[str, dict[Key, Row]] = {name: {} for name in self.tables}
-        self.changed: dict[str, set[Key]] = {name: set() for name in self.tables}
+        self.changed: dict[str, dict[Key, None]] = {name: {} for name in self.tables}
+        """In the order of the first change: rows are written as they came, which keeps an index's pages together."""
         self._groups: dict[str, dict[Key, list[Key]]] = {name: {} for name in self.tables}
 
     def get(self, table: str, key: Key) -> Row | None:
@@ -59,12 +60,12 @@ class Rows:
 
     def put(self, table: str, row: Row) -> None:
         """A new or changed row."""
-        self.changed[table].add(self._keep(self.tables[table], row))
+        self.changed[table][self._keep(self.tables[table], row)] = None
 
     def delete(self, table: str, key: Key) -> None:
         """A row that is gone, whether or not it was loaded."""
         self.rows[table].pop(key, None)
-        self.changed[table].add(key)
+        self.changed[table][key] = None
 
     def _keep(self, table: Table, row: Row) -> Key:
         key = table.key_of(row)

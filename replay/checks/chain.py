@@ -29,6 +29,10 @@ class ChainCheck:
         self.hash = chain.START
         self.events = 0
         self.versions: dict[str, int] = {}
+        self.broken_at: int | None = None
+        """The first position at which the chain does not go on."""
+        self.intact_hash = chain.START
+        """The head before that."""
 
     def take(self, stored: Stored) -> None:
         """The next event of the log."""
@@ -40,6 +44,7 @@ class ChainCheck:
     def _check_place(self, stored: Stored) -> None:
         position = self.position + 1
         if stored.position != position:
+            self._break(position)
             missing = stored.position - position
             what = f"{missing} event(s) are missing before position {stored.position}"
             self._findings.add(
@@ -51,7 +56,12 @@ class ChainCheck:
         except OverflowError:  # a version that no event has
             link = b""
         if link != stored.hash:
+            self._break(position)
             self._say(stored, "its hash does not follow from its bytes and the event before it")
+
+    def _break(self, position: int) -> None:
+        if self.broken_at is None:
+            self.broken_at, self.intact_hash = position, self.hash
 
     def _check_version(self, stored: Stored) -> None:
         version = self.versions.get(stored.stream, 0) + 1

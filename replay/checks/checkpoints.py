@@ -13,6 +13,9 @@ class CheckpointCheck:
         self._findings = findings
         self._ahead: dict[int, list[Checkpoint]] = {}
         self.agreed = 0
+        self.agreed_to = 0
+        """The last position at which the log is the one that was signed."""
+        self.disagreed_at: int | None = None
         if checkpoints is not None:
             self._read(checkpoints)
 
@@ -38,7 +41,9 @@ class CheckpointCheck:
         for one in self._ahead.pop(position, ()):
             if one.hash == head.hex():
                 self.agreed += 1
+                self.agreed_to = position
             else:
+                self.disagreed_at = self.disagreed_at or position
                 what = f"the log does not lead to the head that was signed at {one.at}: it was rewritten"
                 self._findings.add("log", what, position=position)
 

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -39,6 +39,8 @@ START = "2026-01-05T09:00:00Z"
 PATIENCE_SECONDS = 60.0
 """How long anything is waited for before a test is given up; no measure of speed."""
 PAUSE_SECONDS = 0.1
+LIMITS = httpx.Limits(keepalive_expiry=2)
+"""The server lets an idle connection go after 5 s: a sender must do so earlier, or now and then meets it going."""
 
 
 TOGETHER = ("contract.milestone_approved.v1", "payout.due.v1", "payout.released.v1", "freelancer.funds_released.v1")
@@ -52,16 +54,13 @@ EFFECTS = {
 
 
 class Running:
-    """One `ledger serve`, killed and started as often as one likes on the same data.
+    """One `ledger serve`, killed and started as often as one likes on the same data."""
 
-    `inside`: a command that the whole is run by, such as one that mounts a small disk first.
-    """
-
-    def __init__(self, folder: Path, settings: dict[str, str], inside: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, log: Path, settings: dict[str, str]) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        self.url, self.data_dir, self.log = f"http://127.0.0.1:{port}", folder / "data", folder / "server.log"
+        self.url, self.data_dir, self.log = f"http://127.0.0.1:{port}", folder / "data", log
         env = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")} | {
             "LEDGER_DATA_DIR": str(self.data_dir),
             "LEDGER_PORT": str(port),
@@ -71,7 +70,7 @@ class Running:
             "PYTHONPATH": str(PROJECT),
             **settings,
         }
-        program = [*inside, sys.executable, "-m", "tests.faults.forking"]
+        program = [sys.executable, "-m", "tests.faults.forking"]
         with self.log.open("ab") as log:
             self._starter = subprocess.Popen(
                 program, env=env, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
@@ -85,6 +84,11 @@ class Running:
         self._starter.stdin.write("start\n")
         self._starter.stdin.flush()
         self.pid = int(self._starter.stdout.readline())
+
+    def logged(self) -> str:
+        """What the server and PostgreSQL have said."""
+        logs = (self.log, self.data_dir / "server.log")
+        return "".join(path.read_text(errors="replace") for path in logs if path.is_file())
 
     def wait_until_up(self) -> None:
         wait_for(self.is_up, "the server does not come up")
@@ -123,20 +127,22 @@ class Running:
 
 
 @contextmanager
-def running(*inside: str, **settings: str) -> Iterator[Running]:
-    folder = Path(tempfile.mkdtemp(prefix="ledger-test-"))
-    folder.chmod(0o755)  # the embedded server's own user must get there
-    (folder / "data").mkdir(mode=0o755)
-    server = Running(folder, settings, inside)
+def running(disk: Path | None = None, log: Path | None = None, **settings: str) -> Iterator[Running]:
+    """A server on data of its own, on a disk of its own if that is given; what it logs is not there."""
+    place = Path(tempfile.mkdtemp(prefix="ledger-test-"))
+    data = Path(tempfile.mkdtemp(prefix="ledger-test-", dir=disk))
+    data.chmod(0o755)  # the embedded server's own user must get there
+    server = Running(data, log or place / "server.log", settings)
     try:
         server.wait_until_up()
         yield server
     except BaseException:
-        print(server.log.read_text(errors="replace")[-3000:])
+        print(server.logged()[-3000:])
         raise
     finally:
         server.end()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(data, ignore_errors=True)
 
 
 def wait_for(true: Callable[[], object], otherwise: str, seconds: float = PATIENCE_SECONDS) -> None:
@@ -184,7 +190,7 @@ class Sender:
     """Sends each request until it is answered; 503, 507, 409 `idempotency_in_progress` and a broken connection mean: again."""
 
     def __init__(self, url: str, notes: Notes, name: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=PATIENCE_SECONDS)
+        self._http = httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, limits=LIMITS)
         self._notes, self._name, self._numbers = notes, name, count(1)
         self.stopped = threading.Event()
 

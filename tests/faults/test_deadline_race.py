@@ -12,8 +12,10 @@ from ledger import commands as c
 from ledger import events as e
 from ledger.bootstrap import Ledger, open_ledger
 from ledger.errors import Refused
+from ledger.ids import event_id
 from ledger.policies.deadlines import LAPSE, Deadline, command_of
 from ledger.service import Receipt
+from ledger.store.log import Stored
 from replay.verify import verify
 from tests.databases import Server, sandbox
 from tests.faults.rounds import chance, rounds
@@ -38,33 +40,39 @@ def test_of_approval_request_and_lapse_at_the_deadline_one_wins(server: Server, 
             play.submit(contract)
         for number, contract in enumerate(contracts):
             offsets = AROUND[number % len(AROUND)]
-            tasks = rivals(play, contract, ledgers, offsets)
+            deadline = deadline_of(play, contract)
+            tasks = rivals(play, contract, deadline, ledgers, offsets)
             chance("deadline", number).shuffle(tasks)
+            before = play.ledger.log.head()
             answers = together(*tasks)
-            winners[one_winner(play, contract, offsets, answers)] += 1
+            agree(offsets, answers)
+            winners[winner(play, contract, deadline, offsets, play.events(before))] += 1
         play.worker_returns()
         assert verify(ledgers[0].database).ok
     server.drop(url)
     assert winners.keys() == {"approved", "changes requested", "lapsed"}, f"everybody can win: {winners}"
 
 
-def rivals(
-    play: Play, contract: str, ledgers: list[Ledger], offsets: tuple[int, int, int]
-) -> list[Callable[[], Receipt]]:
-    state = play.contract(contract)
-    (milestone,) = state.milestones
+def deadline_of(play: Play, contract: str) -> datetime:
+    (milestone,) = play.contract(contract).milestones
     assert milestone.review_deadline is not None
-    deadline: datetime = milestone.review_deadline
+    return milestone.review_deadline
+
+
+def rivals(
+    play: Play, contract: str, deadline: datetime, ledgers: list[Ledger], offsets: tuple[int, int, int]
+) -> list[Callable[[], Receipt]]:
     approving, requesting, lapsing = (deadline + offset * MICROSECOND for offset in offsets)
     what: dict[str, Any] = {
         "actor": f"client:{play.client}",
         "contract_id": contract,
-        "milestone_id": milestone.id,
+        "milestone_id": play.milestone(contract),
     }
     message = play.text("smaller")
     approve = c.ApproveMilestone(command_id=play.mint("cmd"), now=approving, **what)
     request = c.RequestChanges(command_id=play.mint("cmd"), now=requesting, message=message.sealed, **what)
-    lapse = command_of(Deadline(LAPSE, contract, milestone.id, deadline, f"evt_{contract}_3"), lapsing)
+    cause = event_id(contract, play.contract(contract).version)
+    lapse = command_of(Deadline(LAPSE, contract, play.milestone(contract), deadline, cause), lapsing)
     return [
         lambda: ledgers[0].service.handle(approve),
         lambda: ledgers[1].service.handle(request, [message]),
@@ -78,17 +86,20 @@ def the_worker(ledger: Ledger, lapse: c.Command) -> Receipt:
     return outcome if isinstance(outcome, Receipt) else Receipt(0)
 
 
-def one_winner(play: Play, contract: str, offsets: tuple[int, int, int], answers: list[Any]) -> str:
-    """Who won: by the log. What the others were told agrees with it."""
-    stored = [one for one in play.ledger.log.read_all() if one.stream == contract]
-    decisions = [one.event for one in stored if isinstance(one.event, e.MilestoneApproved | e.ChangesRequested)]
-    assert len(decisions) == 1, f"{len(decisions)} decisions of {offsets}: {answers}"
-    (decision,) = decisions
+def agree(offsets: tuple[int, int, int], answers: list[Any]) -> None:
+    """At most one was told that it won; the others, that the period has ended or that there is nothing to review."""
     succeeded = [one for one in answers if isinstance(one, Receipt) and one.events]
     refused = [one.code for one in answers if isinstance(one, Refused)]
     assert len(succeeded) <= 1, answers
     assert set(refused) <= LOSERS, answers
     assert len(refused) + len([one for one in answers if isinstance(one, Receipt)]) == 3, answers
+
+
+def winner(play: Play, contract: str, deadline: datetime, offsets: tuple[int, int, int], events: list[Stored]) -> str:
+    """Who won, by the log."""
+    decisions = [one.event for one in events if isinstance(one.event, e.MilestoneApproved | e.ChangesRequested)]
+    assert len(decisions) == 1, f"{len(decisions)} decisions of {offsets}"
+    (decision,) = decisions
     (milestone,) = play.contract(contract).milestones
     match decision:
         case e.ChangesRequested():
@@ -96,7 +107,7 @@ def one_winner(play: Play, contract: str, offsets: tuple[int, int, int], answers
             assert (milestone.status, play.payout_ids(contract)) == ("active", [])
             return "changes requested"
         case e.MilestoneApproved(actor="system"):
-            assert decision.occurred_at == stored[2].event.review_deadline, "true as of the deadline itself"  # type: ignore[attr-defined]
+            assert decision.occurred_at == deadline, "true as of the deadline itself"
             name = "lapsed"
         case _:
             assert offsets[0] < 0, "an approval at or after the deadline comes too late (rule 12)"

@@ -1,7 +1,9 @@
 """`kill -9` of the server under load: what it acknowledged is there, nothing is half, and a retry has one effect."""
 
+from pathlib import Path
+
 from tests.faults.rounds import chance, rounds
-from tests.faults.running import Audit, Notes, Running, Sender, Told, Writers, cast, database_of, running
+from tests.faults.running import KEY, Audit, Notes, Running, Sender, Told, Writers, cast, database_of, running
 
 KILLS = rounds(ci=25, soak=500)
 WRITERS = 4
@@ -49,3 +51,20 @@ def audit(server: Running, notes: Notes) -> None:
         check = Audit(postgres.url, server.data_dir)
         check.check(notes.told)
         check.verify()
+
+
+def test_a_server_that_cannot_write_its_log_still_answers() -> None:
+    """Whatever standard error leads to may be full: a line that is lost is no reason to refuse anybody."""
+    notes = Notes()
+    with running(log=Path("/dev/full")) as server:
+        sender = Sender(server.url, notes, "full")
+        people = cast(sender, 1)
+        refused = sender.once("POST", f"/v1/contracts/{people.hourly}/accept", people.client_key, {}, sender.new_key())
+        assert refused is not None
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        server.kill_postgres()
+        down = sender.once("GET", "/v1/contracts", KEY, None, sender.new_key())
+        assert down is not None
+        assert down.status_code in (200, 503)
+        sender.close()
+    assert not notes.wrong

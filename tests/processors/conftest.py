@@ -20,6 +20,7 @@ from tests.databases import MONDAY
 from tests.play import Play
 from tests.processors.fake_books import Books, Json
 from tests.processors.fake_stripe import SECRET_KEY, FakeStripe, running
+from tests.processors.stories import Step, Story
 
 WEBHOOK_SECRETS = ("whsec_of_the_account", "whsec_of_the_connected_accounts")
 ASK_AGAIN = timedelta(seconds=31)
@@ -83,6 +84,14 @@ class World:
         """Money that can be withdrawn."""
         self.paid(amount)
         self.work(timedelta(days=5))
+
+    def story(self, payment: str, steps: tuple[Step, ...]) -> Story:
+        """To let happen at Stripe what is to happen to a payment."""
+
+        def set_clock(at: datetime | None) -> None:
+            self.stripe_at = at
+
+        return Story(self.books, payment, steps, set_clock)
 
     def ask_and_crash(self) -> None:
         """A worker asks outside, and dies before it has recorded the answers."""

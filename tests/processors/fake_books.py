@@ -218,7 +218,7 @@ class Books:
         """The balance of a connected account."""
         came = [one for one in self.transfers.values() if one["destination"] == account and not one["reversed"]]
         went = [one for one in self.payouts.values() if one["account"] == account and one["status"] != "failed"]
-        return sum(one["amount"] for one in came) - sum(one["amount"] for one in went)
+        return sum(int(one["amount"]) for one in came) - sum(int(one["amount"]) for one in went)
 
     def arrive(self, identifier: str) -> Json:
         """The world: the bank takes a payout, or sends it back with the code that it is known for."""

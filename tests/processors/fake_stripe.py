@@ -185,7 +185,7 @@ class InProcess(stripe.HTTPClient):
         what = f"{method.upper()} {parts.path}"
         answer = self._fake.answer(what, params, headers.get("Idempotency-Key"), headers.get("Stripe-Account"))
         if answer is None:
-            raise stripe.APIConnectionError("the connection broke")
+            raise stripe.APIConnectionError("the connection broke")  # type: ignore[no-untyped-call]
         return json.dumps(answer[1]), answer[0], {}
 
 

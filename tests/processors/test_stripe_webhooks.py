@@ -3,10 +3,8 @@
 import json
 import random
 import time
-from collections.abc import Callable
 from datetime import timedelta
-from itertools import permutations
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import msgspec
@@ -14,94 +12,22 @@ import structlog
 
 from api.app import create_app
 from ledger.bootstrap import open_ledger
-from ledger.processors.stripe import StripeProcessor
-from ledger.processors.stripe_reports import StripeReports
 from tests.api.world import check_problem, served
 from tests.databases import MONDAY
+from tests.faults.rounds import rounds
 from tests.processes import together
 from tests.processors.conftest import ASK_AGAIN, PATH, WEBHOOK_SECRETS, Hook, World, signed
-from tests.processors.fake_books import Books, Json, event
-from tests.processors.fake_stripe import LOSE, SECRET_KEY, UNREACHED, InProcess
+from tests.processors.fake_books import Json, event
+from tests.processors.fake_stripe import LOSE, UNREACHED
+from tests.processors.stories import HOUR, NOON, REFUNDED_THEN_DISPUTED, STORIES, charge, payment
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-NOON = MONDAY + timedelta(days=7, hours=3)
+DAY = timedelta(days=1)
 AMOUNT = 50_000
 BONUSES = 24
 """On one contract."""
 
 
-# In every order
-
-
-class Step(NamedTuple):
-    """What happens at Stripe, and the webhook that it sends then."""
-
-    kind: str
-    happens: Callable[[Books, str], Json]
-
-
-def payment(books: Books, identifier: str) -> Json:
-    return books.payments[identifier]
-
-
-def charge(books: Books, identifier: str) -> Json:
-    found: Json = books.payments[identifier]["latest_charge"]
-    return found
-
-
-def refunded(amount: int) -> Callable[[Books, str], Json]:
-    return lambda books, identifier: books.refund(identifier, amount)
-
-
-def disputed(amount: int) -> Callable[[Books, str], Json]:
-    return lambda books, identifier: books.dispute(identifier, amount)
-
-
-def closed(status: str) -> Callable[[Books, str], Json]:
-    def happens(books: Books, identifier: str) -> Json:
-        return books.close(_dispute(books, identifier)["id"], status)
-
-    return happens
-
-
-def _dispute(books: Books, identifier: str) -> Json:
-    return next(one for one in books.disputes.values() if one["payment_intent"] == identifier)
-
-
-PAID = (Step("payment_intent.succeeded", payment), Step("charge.succeeded", charge))
-REFUNDED_THEN_DISPUTED = (
-    *PAID,
-    Step("refund.created", refunded(10_000)),
-    Step("charge.refunded", charge),
-    Step("charge.dispute.created", disputed(40_000)),
-    Step("charge.dispute.closed", closed("won")),
-)
-DISPUTED_THEN_REFUNDED_FOR_MORE_THAN_IS_LEFT = (
-    *PAID,
-    Step("charge.dispute.created", disputed(30_000)),
-    Step("charge.refunded", refunded(40_000)),
-    Step("charge.dispute.funds_withdrawn", _dispute),
-    Step("charge.dispute.closed", closed("won")),
-)
-LOST = (*PAID, Step("charge.dispute.created", disputed(60_000)), Step("charge.dispute.closed", closed("lost")))
-STORIES = (REFUNDED_THEN_DISPUTED, DISPUTED_THEN_REFUNDED_FOR_MORE_THAN_IS_LEFT, LOST)
-
-
-class Story:
-    """One payment's story at Stripe, an hour to a step; `sent` are the webhooks it has sent."""
-
-    def __init__(self, world: World, identifier: str, steps: tuple[Step, ...]) -> None:
-        self._world, self._identifier, self._steps = world, identifier, steps
-        self.sent: list[Json] = []
-
-    def go_to(self, step: int) -> None:
-        """Lets everything happen up to a step, at that step's own time."""
-        while len(self.sent) <= step:
-            kind, happens = self._steps[len(self.sent)]
-            self._world.stripe_at = NOON + (1 + len(self.sent)) * HOUR
-            subject = happens(self._world.books, self._identifier)
-            self.sent.append(event(kind, json.loads(json.dumps(subject))))
-        self._world.stripe_at = None
+# In every order: all orders of one story are in test_stripe_orders.py
 
 
 def charged_and_unheard(world: World, count: int) -> list[tuple[str, str]]:
@@ -150,59 +76,15 @@ def one_state(world: World, payouts: list[str]) -> Json:
     return state
 
 
-def without_a_network(world: World) -> StripeReports:
-    """What the route does after the signature is checked, for thousands of webhooks."""
-    ledger = world.ledger
-    processor = StripeProcessor(SECRET_KEY, ledger.clock, http_client=InProcess(world.stripe))
-    return StripeReports(processor, ledger.log, ledger.clock, ledger.service.handle, ledger.outside.ask)
-
-
-def in_all_orders(world: World, steps: tuple[Step, ...], orders: list[tuple[int, ...]]) -> Json:
-    """The one state that all orders end in.
-
-    Stripe has gone no further than the latest of the webhooks that have come: the first order is that of a live system.
-    """
-    payouts, reports = charged_and_unheard(world, len(orders)), without_a_network(world)
-    for order, (_, identifier) in zip(orders, payouts, strict=True):
-        story = Story(world, identifier, steps)
-        for number in order:
-            story.go_to(number)
-            reports.take(story.sent[number])
-    return one_state(world, [payout for payout, _ in payouts])
-
-
-def test_webhooks_in_every_order_end_in_the_same_state(world: World) -> None:
-    state = in_all_orders(world, REFUNDED_THEN_DISPUTED, list(permutations(range(6))))
-    assert (state["pending"], state["charged_at"]) == (40_000, "2026-01-12T12:00:00Z")
-    assert [(one["reason"], one["amount"]) for one in state["reversals"]] == [
-        ("refund", 10_000),
-        ("chargeback", 40_000),
-    ]
-    assert [one["at"] for one in state["reversals"]] == ["2026-01-12T15:00:00Z", "2026-01-12T17:00:00Z"]
-    assert state["reversals"][1]["reinstated_at"] == "2026-01-12T18:00:00Z"
-    assert [one["paid_at"] for one in state["refunds"]] == ["2026-01-12T15:00:00Z"]
-
-
-def test_webhooks_in_every_order_end_in_the_same_state_where_more_is_taken_than_is_held(world: World) -> None:
-    orders = [(0, 1, *order) for order in permutations(range(2, 6))]
-    orders += [tuple(reversed(order)) for order in orders]
-    state = in_all_orders(world, DISPUTED_THEN_REFUNDED_FOR_MORE_THAN_IS_LEFT, orders)
-    assert [(one["reason"], one["amount"]) for one in state["reversals"]] == [
-        ("chargeback", 30_000),
-        ("refund", 20_000),
-    ]
-    assert state["pending"] == 30_000
-
-
 def test_webhooks_shuffled_and_repeated_end_in_the_same_state(world: World, hook: Hook) -> None:
-    """200 rounds; at each, Stripe has gone as far as it must have, or any way beyond."""
+    """In each round Stripe has gone as far as it must have, or any way beyond."""
     chance = random.Random(20260105)
-    payouts = charged_and_unheard(world, 200)
+    payouts = charged_and_unheard(world, rounds(ci=25, soak=2_000))
     told: dict[int, list[str]] = {}
     for round_, (payout, identifier) in enumerate(payouts):
         steps = STORIES[round_ % len(STORIES)]
         told.setdefault(round_ % len(STORIES), []).append(payout)
-        story = Story(world, identifier, steps)
+        story = world.story(identifier, steps)
         deliveries = [*range(len(steps)), *chance.choices(range(len(steps)), k=chance.randrange(4))]
         chance.shuffle(deliveries)
         for number in deliveries:
@@ -217,7 +99,7 @@ def test_webhooks_shuffled_and_repeated_end_in_the_same_state(world: World, hook
 
 def test_webhooks_that_come_at_once_have_one_effect(world: World, hook: Hook) -> None:
     ((payout, identifier),) = charged_and_unheard(world, 1)
-    story = Story(world, identifier, REFUNDED_THEN_DISPUTED)
+    story = world.story(identifier, REFUNDED_THEN_DISPUTED)
     story.go_to(5)
     answers = together(*(lambda one=one: hook.deliver(one).status_code for one in story.sent * 2))
     assert set(answers) <= {200, 503}, "what meets another at the same object is to be sent again"
@@ -230,7 +112,7 @@ def test_webhooks_that_come_at_once_have_one_effect(world: World, hook: Hook) ->
 def test_webhooks_a_month_late_take_from_what_was_released(world: World, hook: Hook) -> None:
     world.work(NOON - MONDAY)
     payout, identifier = world.paid()
-    story = Story(world, identifier, REFUNDED_THEN_DISPUTED)
+    story = world.story(identifier, REFUNDED_THEN_DISPUTED)
     story.go_to(5)
     world.work(timedelta(days=31))
     assert world.play.balance() == (0, AMOUNT, 0)
@@ -246,7 +128,7 @@ def test_webhooks_a_month_late_take_from_what_was_released(world: World, hook: H
 
 def test_after_all_webhooks_the_worker_asks_for_nothing_more(world: World, hook: Hook) -> None:
     ((payout, identifier),) = charged_and_unheard(world, 1)
-    story = Story(world, identifier, REFUNDED_THEN_DISPUTED)
+    story = world.story(identifier, REFUNDED_THEN_DISPUTED)
     story.go_to(5)
     hook.takes(story.sent[3])
     before = final_states(world)
@@ -404,7 +286,7 @@ def test_a_signature_that_is_wrong_missing_or_old_is_refused(world: World, hook:
     ):
         answer = hook.post(body, signature)
         assert (answer.status_code, check_problem(answer)["code"]) == (400, "signature_invalid"), signature
-    headers = {"Stripe-Signature": f"t={now},v1=é".encode()}
+    headers = {b"Stripe-Signature": f"t={now},v1=é".encode()}
     assert hook.http.post(PATH, content=body.encode(), headers=headers).status_code == 400
     assert world.ledger.log.head() == head
     assert hook.post(body, signed(body, at=now - 200)).status_code == 200

@@ -2,7 +2,7 @@
 
 import gc
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -124,13 +124,13 @@ def secret(text: str) -> Secret:
     return Secret(e.Sealed(id=f"vlt_{text}", sha256=digest(b"salt", text)), "cli_a", b"salt", text)
 
 
-@pytest.mark.parametrize("versions", [(3,), (2, 4), (1,), (2, 2)])
-def test_a_gap_in_versions_is_refused(ledger: Ledger, versions: Sequence[int]) -> None:
+def test_a_gap_in_versions_is_refused(ledger: Ledger) -> None:
     append(ledger.log, registered("cli_a"))
     before = written(ledger)
-    with pytest.raises(Corrupt, match="does not follow"):
-        append(ledger.log, *(overdue("cli_a", version) for version in versions), expect={"cli_a": 1})
-    assert written(ledger) == before
+    for versions in ((3,), (2, 4), (1,), (2, 2)):
+        with pytest.raises(Corrupt, match="does not follow"):
+            append(ledger.log, *(overdue("cli_a", version) for version in versions), expect={"cli_a": 1})
+        assert written(ledger) == before
 
 
 def test_a_conflict_writes_nothing(ledger: Ledger) -> None:
@@ -235,32 +235,29 @@ WAYS_ROUND = [
 ]
 
 
-@pytest.mark.parametrize("statement", CHANGES + WAYS_ROUND)
-def test_the_application_cannot_change_remove_or_truncate_events(ledger: Ledger, statement: str) -> None:
+def test_the_application_cannot_change_remove_or_truncate_events(ledger: Ledger) -> None:
     append(ledger.log, registered("cli_a"), registered("cli_b"))
     before = list(ledger.log.read_all())
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        ledger.database.execute(statement)
-    assert list(ledger.log.read_all()) == before
+    for statement in CHANGES + WAYS_ROUND:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ledger.database.execute(statement)
+        assert list(ledger.log.read_all()) == before, statement
 
 
-@pytest.mark.parametrize("statement", CHANGES)
-def test_not_even_the_owner_changes_an_event_by_mistake(
-    ledger: Ledger, server: Server, database_url: str, statement: str
-) -> None:
+def test_not_even_the_owner_changes_an_event_by_mistake(ledger: Ledger, server: Server, database_url: str) -> None:
     append(ledger.log, registered("cli_a"), registered("cli_b"))
-    with (
-        psycopg.connect(server.owner_url_of(database_url)) as connection,
-        pytest.raises(psycopg.errors.RestrictViolation, match="events are never changed or removed"),
-    ):
-        connection.execute(statement.encode())
-    assert len(list(ledger.log.read_all())) == 2
+    before = list(ledger.log.read_all())
+    with psycopg.connect(server.owner_url_of(database_url), autocommit=True) as connection:
+        for statement in CHANGES:
+            with pytest.raises(psycopg.errors.RestrictViolation, match="events are never changed or removed"):
+                connection.execute(statement.encode())
+            assert list(ledger.log.read_all()) == before, statement
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM commands", "DELETE FROM log_head", "DELETE FROM vault"])
-def test_the_application_cannot_forget_what_was_done(ledger: Ledger, statement: str) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        ledger.database.execute(statement)
+def test_the_application_cannot_forget_what_was_done(ledger: Ledger) -> None:
+    for table in ("commands", "log_head", "vault", "identities", "migrations"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ledger.database.execute(f"DELETE FROM {table}")
 
 
 # Retries

@@ -319,25 +319,22 @@ def test_a_mail_system_that_is_down_is_asked_again_and_holds_up_nothing(
     assert len(outbox(ledger)) == 1
 
 
-@pytest.mark.parametrize(
-    "address", ["fred@wörk.example", "frédéric@work.example", "no address", "a\nb@work.example", ""]
-)
-def test_an_address_that_no_mail_goes_to_holds_up_nothing(ledger: Ledger, address: str) -> None:
+def test_an_address_that_no_mail_goes_to_holds_up_nothing(ledger: Ledger) -> None:
     play = Play(ledger)
-    odd = play.text(address)
-    play.run(
-        c.OfferContract,
-        f"client:{play.client}",
-        contract_id=play.mint("con"),
-        client_id=play.client,
-        freelancer_id=play.freelancer,
-        freelancer_email=odd,
-        title=play.text("A title"),
-        kind="hourly",
-        hourly_rate=1,
-        cadence="weekly",
-        currency="USD",
-    )
+    for address in ("fred@wörk.example", "frédéric@work.example", "no address", "a\nb@work.example", ""):
+        play.run(
+            c.OfferContract,
+            f"client:{play.client}",
+            contract_id=play.mint("con"),
+            client_id=play.client,
+            freelancer_id=play.freelancer,
+            freelancer_email=play.text(address),
+            title=play.text("A title"),
+            kind="hourly",
+            hourly_rate=1,
+            cadence="weekly",
+            currency="USD",
+        )
     contract = play.active("single_payment", amount=100)
     play.submit(contract)
     play.approve(contract)

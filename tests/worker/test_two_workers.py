@@ -19,7 +19,7 @@ from tests.play import DAY, DECLINES, MICROSECOND, PAYS, WEEK, Play, utc
 from tests.processes import OtherProcess, all_at_once, other_processes, together
 
 ROUNDS = 20
-PAYOUTS_OF_A_ROUND = 4
+PAYOUTS_OF_A_ROUND = 3
 
 
 @pytest.fixture
