@@ -13,7 +13,7 @@ from psycopg import OperationalError
 
 from ledger.clock import Clock
 from ledger.commands import Command
-from ledger.errors import LedgerError, Refused
+from ledger.errors import Refused
 from ledger.outside import Outside
 from ledger.policies.deadlines import OUTSIDE, OWN, Deadline, command_of
 from ledger.service import Receipt, Service
@@ -104,9 +104,11 @@ class Worker:
             return []
         try:
             return [isinstance(one, Receipt) and bool(one.events) for one in self._service.handle_all(commands)]
-        except LedgerError as error:
+        except (OperationalError, PersistenceError):
+            raise
+        except Exception as error:
             if len(commands) == 1:
-                log.error("a due command cannot be decided", command=type(commands[0]).__name__, error=str(error))
+                log.exception("a due command cannot be decided", command=type(commands[0]).__name__, error=repr(error))
                 return [False]
         return [self._decide([command])[0] for command in commands]
 

@@ -1,7 +1,9 @@
 """The balance of every account, in every currency: the posting rules, summed."""
 
+from collections import defaultdict
+
 from ledger import postings
-from ledger.projections.rows import Needs, Record, Rows, Table
+from ledger.projections.rows import Key, Needs, Record, Rows, Table
 
 TABLE = Table("balances", ("account", "currency"), {"account": "text", "currency": "text", "balance": "numeric"})
 
@@ -12,14 +14,14 @@ class Balances:
     topics = postings.TOPICS
 
     def needs(self, records: list[Record]) -> Needs:
-        keys = {(entry.account, entry.currency) for record in records for entry in record.entries}
+        keys: set[Key] = {(account, currency) for record in records for account, currency, _, _ in record.entries}
         return Needs({TABLE.name: keys}, {})
 
     def fold(self, rows: Rows, records: list[Record]) -> None:
-        changes: dict[tuple[str, str], int] = {}
+        changes: dict[Key, int] = defaultdict(int)
         for record in records:
             for account, currency, credit, _ in record.entries:
-                changes[account, currency] = changes.get((account, currency), 0) + credit
+                changes[account, currency] += credit
         for key, change in changes.items():
             known = rows.get(TABLE.name, key)
             balance = known["balance"] + change if known else change

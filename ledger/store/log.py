@@ -202,17 +202,14 @@ class LedgerLog(Application[str]):
                 states[stream] = evolved
         return states
 
-    def read(
-        self, after: int, limit: int, until: int | None = None, topics: Collection[str] | None = None
-    ) -> list[Stored]:
-        """Up to `limit` events after a position, in order; up to `until` and only of some topics, if those are given."""
-        wanted = None if topics is None else sorted(topics)
+    def read(self, after: int, limit: int, until: int | None = None, without: Collection[str] = ()) -> list[Stored]:
+        """Up to `limit` events after a position, in order; up to `until` if that is given, and `without` some topics."""
         with self.database.connection() as connection:
             rows = connection.cursor(row_factory=tuple_row, binary=True).execute(
                 "SELECT notification_id, originator_id, originator_version, topic, state, hash FROM events"
                 " WHERE notification_id > %s AND notification_id <= coalesce(%s, 9223372036854775807)"
-                " AND (%s::text[] IS NULL OR topic = ANY(%s)) ORDER BY notification_id LIMIT %s",
-                (after, until, wanted, wanted, limit),
+                " AND topic <> ALL(%s) ORDER BY notification_id LIMIT %s",
+                (after, until, sorted(without), limit),
             )
             return [Stored._make(row) for row in rows.fetchall()]
 

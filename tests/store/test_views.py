@@ -13,7 +13,8 @@ from ledger.projections import PROJECTIONS
 from ledger.projections.balances import Balances
 from ledger.projections.rows import Record, Rows
 from ledger.store import views
-from ledger.store.views import Views, refold, stored_rows
+from ledger.store.views import Views, _unwanted, record_of, refold, stored_rows
+from ledger.upcasters import UPCASTERS
 from tests.databases import Server
 from tests.play import DAY, HOUR, Play, utc
 from tests.processes import all_at_once, other_processes, together
@@ -74,7 +75,7 @@ def test_batches_of_any_size_give_the_same_rows(
 def test_the_same_batch_projected_twice_changes_nothing(past: Ledger) -> None:
     from_zero(past)
     past.views.catch_up(until=200)
-    batch, later = (past.views._read(after, after + 100, None) for after in (200, 250))
+    batch, later = (past.views._read(after, after + 100, frozenset()) for after in (200, 250))
     past.views._apply(list(PROJECTIONS), 200, batch)
     once = live(past), past.reader.health()
     past.views._apply(list(PROJECTIONS), 200, batch)
@@ -337,3 +338,20 @@ def test_a_projection_of_another_version_of_the_program_is_left_alone(past: Ledg
     past.database.execute("INSERT INTO projections (name, position) VALUES ('of_tomorrow', 3)")
     past.views.catch_up()
     assert [one.position for one in past.reader.health() if one.name == "of_tomorrow"] == [3]
+
+
+def test_an_older_version_of_an_event_reaches_the_projections_of_its_newest_topic(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = Play(ledger)
+    contract = play.active("single_payment", amount=50_000)
+    play.submit(contract)
+    play.approve(contract)
+    (charged,) = [stored for stored in play.events() if stored.topic == "payout.charged.v1"]
+    older = charged._replace(topic="payout.charged.v0")
+    monkeypatch.setitem(UPCASTERS, "payout.charged.v0", lambda payload: ("payout.charged.v1", payload))
+    assert record_of(older)._replace(topic="") == record_of(charged)._replace(topic="")
+    assert record_of(older).topic == "payout.charged.v1"
+    money_only = [one for one in PROJECTIONS if one.name == "balances"]
+    assert "payout.charged.v0" not in _unwanted(money_only)
+    assert "contract.offered.v1" in _unwanted(money_only)
