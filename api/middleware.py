@@ -69,7 +69,7 @@ class Gate:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         template = scope["state"].get("template", "unmatched")
-        principal = scope["state"].get("principal")
+        principal, call = scope["state"].get("principal"), scope["state"].get("call")
         self._metrics.note(scope["method"], template, status, seconds)
         log.info(
             "request",
@@ -78,6 +78,7 @@ class Gate:
             route=template,
             status=status,
             milliseconds=round(1000 * seconds, 1),
+            command_id=call.command_id if call else None,
             actor=principal.actor if principal else None,
         )
 

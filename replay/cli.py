@@ -7,6 +7,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import psycopg
@@ -18,6 +19,7 @@ from ledger.errors import LedgerError
 from ledger.settings import Settings
 from replay import balances, output, tables
 from replay.explain import explain as explain_payout
+from replay.export import lines
 from replay.history import SUBJECTS, History
 from replay.history import history as history_of
 from replay.sources import Live, SourceUnavailable, open_live
@@ -208,6 +210,22 @@ def verify(as_json: AsJson = False) -> None:
         tables.show_report(report)
     if not report.ok:
         raise typer.Exit(DIVERGENCE)
+
+
+@app.command(short_help="The log, for another program", epilog="Example: replay export log.jsonl")
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not be there.")],
+) -> None:
+    """The whole log as lines of JSON, byte for byte, for a verifier of your own; the chain's head is signed as well."""
+    with _live() as live, output.progress("Exporting") as further:
+        try:
+            with file.open("xb") as target:
+                target.writelines(lines(live.log, further))
+            live.checkpoints.write(live.log, live.clock)
+        except FileExistsError:
+            _fail(f"{file} is there already: name another file", UNUSABLE)
+        except OSError as error:
+            _fail(f"the export cannot be written: {error}", UNUSABLE)
 
 
 @app.command(short_help="Why is this money here?", epilog="Example: replay explain pay_k2v7q4mzt5xw3n6j2aq4")

@@ -1,0 +1,56 @@
+"""An exported log is verified by a page of Python that knows nothing of this project."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.replay.conftest import Copy
+
+VERIFIER = Path(__file__).parent.parent.parent / "docs" / "verify_log.py"
+
+
+def verdict(log: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    key = (folder / "public-key").read_text().strip()
+    command = [sys.executable, str(VERIFIER), str(log), str(folder / "checkpoints.jsonl"), key]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def exported(copy: Copy, replay_at, tmp_path: Path) -> tuple[Path, Path]:
+    """The log and the folder of its checkpoints: an export signs one."""
+    file = tmp_path / "log.jsonl"
+    assert replay_at(copy)("export", str(file)).exit_code == 0
+    return file, copy.settings.checkpoints
+
+
+def test_the_verifier_of_the_docs_finds_an_exported_log_intact(exported: tuple[Path, Path]) -> None:
+    answer = verdict(*exported)
+    assert (answer.returncode, answer.stdout) == (0, "the log is intact, and as it was signed\n")
+
+
+def test_the_verifier_of_the_docs_names_the_first_bad_position(exported: tuple[Path, Path]) -> None:
+    file, folder = exported
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+
+    def after(changed: list[dict[str, object]]) -> str:
+        file.write_text("".join(json.dumps(row) + "\n" for row in changed))
+        answer = verdict(file, folder)
+        assert answer.returncode == 1
+        return answer.stdout
+
+    edited = [{**row, "state": f"{row['state']} "} if row["position"] == 7 else row for row in rows]
+    assert "position 7: the chain breaks here" in after(edited)
+    assert "position 7 is missing" in after([row for row in rows if row["position"] != 7])
+    assert f"the log ends at {len(rows) - 1}" in after(rows[:-1])
+
+
+def test_an_export_overwrites_nothing(exported: tuple[Path, Path], copy: Copy, replay_at) -> None:
+    file, _ = exported
+    before = file.read_bytes()
+    again = replay_at(copy)("export", str(file))
+    assert again.exit_code == 2
+    assert "is there already" in again.output
+    assert file.read_bytes() == before
