@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup demo test check bench serve lock clean
+.PHONY: setup demo test soak check bench serve lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(VENV)/.ready
@@ -24,6 +24,10 @@ serve: setup
 
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
+
+# The attacks of tests/faults and the simulator, many times over: hours. CI runs them fewer times, in `make test`.
+soak: setup
+	LEDGER_SOAK=1 $(BIN)/python -m pytest tests/faults tests/test_simulator.py $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .

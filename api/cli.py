@@ -244,10 +244,15 @@ def _leave(*_: object) -> None:
 
 @contextmanager
 def _working(ledger: "Ledger", workers: bool) -> Iterator[None]:
-    """A worker in a thread of its own, while the server runs. If it dies, the process does: it must not be missed."""
+    """A worker in a thread of its own, while the server runs. If it dies, the process does: it must not be missed.
+
+    What was written before the server started is projected first: nobody knows any more whose write it was, and a party
+    never reads older than what it wrote.
+    """
     if not workers:
         yield
         return
+    ledger.views.catch_up()
     thread = threading.Thread(target=_work, args=(ledger,), name="worker", daemon=True)
     thread.start()
     try:

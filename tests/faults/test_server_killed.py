@@ -2,8 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
+from api.cli import _working
+from ledger.bootstrap import Ledger
+from ledger.worker import Worker
 from tests.faults.rounds import chance, rounds
 from tests.faults.running import KEY, Audit, Notes, Running, Sender, Told, Writers, cast, database_of, running
+from tests.play import Play
 
 KILLS = rounds(ci=25, soak=500)
 WRITERS = 4
@@ -68,3 +74,15 @@ def test_a_server_that_cannot_write_its_log_still_answers() -> None:
         assert down.status_code in (200, 503)
         sender.close()
     assert not notes.wrong
+
+
+def test_a_server_that_starts_again_answers_from_all_that_was_acknowledged_before(ledger: Ledger) -> None:
+    """Of a party's own writes only the process that took them knew: before another one answers, they are projected."""
+    play = Play(ledger, up=False)
+    contract = play.active("hourly", hourly_rate=6_000)
+    assert ledger.reader.contract(contract) is None, "nothing has projected it yet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Worker, "run", lambda self: None)
+        with _working(ledger, workers=True):
+            assert ledger.reader.position() == ledger.log.head()
+            assert ledger.reader.contract(contract) == play.contract(contract)
