@@ -314,7 +314,7 @@ class Model:
         return refusal
 
     def submit(self, contract: Contract, one: Milestone) -> str | None:
-        again = contract.status == "completed" and one.submitted_before
+        again = contract.status == "completed" and one.submitted_before and one.status == "active"
         allowed = {} if again else contract.not_in("active")
         ready = {"milestone_not_active": one.status != "active"}
         refusal = first({**allowed, **self.fixed_price_reasons(contract), **ready})
