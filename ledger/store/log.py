@@ -125,6 +125,9 @@ class Appended(NamedTuple):
 class LedgerLog(Application[str]):
     """The log of one database."""
 
+    mapper: LedgerMapper
+    recorder: LedgerRecorder
+
     def __init__(self, database: Database) -> None:
         self.database = database
         self.appended = Appended()
@@ -181,8 +184,9 @@ class LedgerLog(Application[str]):
             if new.version != versions[new.stream] + 1:
                 raise Corrupt(f"{new.stream} is at version {versions[new.stream]}: {new.version} does not follow")
             versions[new.stream] = new.version
+        stored = [self.mapper.to_stored_event(new) for new in events]
         known = {"head": head, "expect": expect, "secrets": secrets, "command_id": command_id}
-        position = self.events.put(events, **known)[-1].notification.id  # type: ignore[arg-type]
+        position = self.recorder.insert_events(stored, **known)[-1]
         self.appended = self.appended.plus(len(events))
         return position
 

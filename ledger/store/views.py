@@ -23,7 +23,7 @@ from ledger.projections import PROJECTIONS
 from ledger.projections.rows import Key, Projection, Record, Row, Rows, Table
 from ledger.store.log import LedgerLog, Stored
 
-BATCH = 10_000
+BATCH = 20_000
 """Events to a transaction: fewer pay for more commits, more for more memory."""
 
 
