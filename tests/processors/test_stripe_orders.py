@@ -74,11 +74,15 @@ def _clock(history: History) -> Any:
     return SimpleNamespace(now=lambda: history.now)
 
 
-@pytest.mark.parametrize("steps", [REFUNDED_THEN_DISPUTED, DISPUTED_THEN_REFUNDED_FOR_MORE_THAN_IS_LEFT, LOST])
-@pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 6])
+TOLD_SO_FAR = [
+    (steps, length)
+    for steps in (REFUNDED_THEN_DISPUTED, DISPUTED_THEN_REFUNDED_FOR_MORE_THAN_IS_LEFT, LOST)
+    for length in range(1, len(steps) + 1)
+]
+
+
+@pytest.mark.parametrize(("steps", "length"), TOLD_SO_FAR)
 def test_webhooks_in_every_order_up_to_six_end_in_the_same_state(steps: tuple[Step, ...], length: int) -> None:
-    if length > len(steps):
-        pytest.skip("the story is shorter")
     live = Told(steps[:length]).hear(range(length))
     for order in permutations(range(length)):
         assert Told(steps[:length]).hear(order).everything() == live.everything(), order
