@@ -87,7 +87,7 @@ def restore(
 
 def _verify(settings: Settings) -> None:
     """What `replay verify` says, for people."""
-    from replay.sources import open_live
+    from replay.live import open_live
     from replay.verify import verify
 
     with open_live(settings) as live:

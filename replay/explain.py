@@ -5,15 +5,16 @@ from datetime import datetime
 from typing import Any
 
 from ledger.aggregates.payout import Payout, evolve
-from ledger.store.reader import EventView, Reader
+from ledger.store.reader import EventView
 from replay.awaits import Awaited, awaited, summary
 from replay.history import made_by
 from replay.rules import RULES, rules_of
+from replay.sources import Histories
 from replay.values import plain
 from replay.words import sentence
 
 
-def explain(reader: Reader, payout_id: str, now: datetime | None = None) -> dict[str, Any] | None:
+def explain(reader: Histories, payout_id: str, now: datetime | None = None) -> dict[str, Any] | None:
     """The explanation, of values that JSON can hold; None where there is no such payout.
 
     `now` is only compared with what is awaited: without it nothing is said to be overdue.

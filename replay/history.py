@@ -8,10 +8,10 @@ from typing import Any, Literal
 from ledger import events as e
 from ledger import ids
 from ledger.postings import Entry
-from ledger.store.reader import EventView, Reader
-from ledger.store.vault import Vault
+from ledger.store.reader import EventView
 from replay import texts as vault_texts
 from replay.rules import rules_of
+from replay.sources import Histories, Source
 from replay.words import sentence
 
 SUBJECTS = (ids.CONTRACT, ids.PAYOUT, ids.FREELANCER, ids.CLIENT)
@@ -50,22 +50,23 @@ class History:
     events: tuple[Happening, ...]
 
 
-def history(reader: Reader, vault: Vault, subject: str) -> History | None:
+def history(source: Source, subject: str) -> History | None:
     """Everything that happened to a contract, a payout or a party, in order; None where nothing ever did.
 
     A contract's holds its payouts'; a payout's begins with what made it; corrections of any of it are among the events.
     Raises ValueError for an id of something else.
     """
+    reader = source.reader
     position = reader.position("history")
     views = _views(reader, subject)
     if not views:
         return None
     views = sorted({view.position: view for view in [*views, *_corrections(reader, subject, views)]}.values())
-    texts = vault.reveal(sealed.id for view in views for sealed in vault_texts.references(view.event))
+    texts = source.vault.reveal(sealed.id for view in views for sealed in vault_texts.references(view.event))
     return History("history", subject, position, tuple(told(views, texts)))
 
 
-def _views(reader: Reader, subject: str) -> list[EventView]:
+def _views(reader: Histories, subject: str) -> list[EventView]:
     kind = ids.kind_of(subject)
     if kind == ids.CONTRACT:
         return reader.history(contract_id=subject)
@@ -77,7 +78,7 @@ def _views(reader: Reader, subject: str) -> list[EventView]:
     raise ValueError(f"{subject!r} has no history: name a contract (con_…), payout (pay_…), freelancer or client")
 
 
-def made_by(reader: Reader, views: Iterable[EventView]) -> list[EventView]:
+def made_by(reader: Histories, views: Iterable[EventView]) -> list[EventView]:
     """The contract's event that made the payout: the approval, the close, the bonus or the payroll."""
     for view in views:
         if isinstance(view.event, e.PayoutDue):
@@ -86,7 +87,7 @@ def made_by(reader: Reader, views: Iterable[EventView]) -> list[EventView]:
     return []
 
 
-def _corrections(reader: Reader, subject: str, views: list[EventView]) -> list[EventView]:
+def _corrections(reader: Histories, subject: str, views: list[EventView]) -> list[EventView]:
     """Adjustments that correct one of these events, or were posted to an account of the subject (rule 27)."""
     known = {view.id for view in views}
     proposed = reader.events(topic=e.AdjustmentProposed.TOPIC, limit=_ALL)

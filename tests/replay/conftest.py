@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from ledger.bootstrap import open_ledger
 from ledger.settings import Settings
 from replay.cli import app
-from replay.sources import Live, open_live
+from replay.live import Live, open_live
 from tests.databases import Server, sandbox
 from tests.replay.story import at, tell
 

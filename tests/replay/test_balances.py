@@ -8,7 +8,7 @@ import pytest
 from ledger.errors import Corrupt
 from ledger.store.reader import Reader
 from replay.balances import Money, balance, trial_balance
-from replay.sources import Live
+from replay.live import Live
 from tests.replay.conftest import Copy
 from tests.replay.story import ADA, BOB, EVE, PAYROLLS, at
 

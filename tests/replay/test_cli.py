@@ -17,8 +17,8 @@ from ledger.policies.unit import NewEvent
 from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedPostgres
 from replay.cli import app
+from replay.live import Live
 from replay.output import printable
-from replay.sources import Live
 from tests.replay.conftest import Copy, Replay
 from tests.replay.story import ACME, ADA, BOB, EVE, PAYROLLS, contract, cycle_payout, payout
 

@@ -9,8 +9,8 @@ from ledger.ids import derive
 from ledger.postings import entries
 from ledger.store.reader import EventView
 from replay.explain import explain, explanation, payout_of
+from replay.live import Live
 from replay.rules import RULES
-from replay.sources import Live
 from tests.history import History, utc
 from tests.replay.story import at, cycle_payout, payout
 

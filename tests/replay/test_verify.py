@@ -11,7 +11,7 @@ from ledger.projections import PROJECTIONS
 from ledger.store.checkpoints import Checkpoints
 from ledger.store.clocks import SystemClock
 from replay.findings import KEPT, Findings
-from replay.sources import Live
+from replay.live import Live
 from replay.verify import verify
 from tests.replay.conftest import Copy, Replay
 from tests.replay.story import ADA, contract, payout

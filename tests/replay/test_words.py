@@ -5,8 +5,8 @@ import pytest
 from ledger.events import EVENTS, Sealed, sealed_in
 from ledger.projections import PROJECTIONS
 from replay import words
+from replay.live import Live
 from replay.rules import RULES, RULES_OF, rules_of
-from replay.sources import Live
 from replay.texts import details, references
 from replay.values import instant, money, parse_instant
 

@@ -1,0 +1,10 @@
+"""The command `replay`: reads the log again, for auditors and engineers. It never writes to the ledger.
+
+A file for each group of commands. Exit status: 0 when all is well, 1 for an unknown id, a divergence or a break,
+2 for what cannot be asked or read.
+"""
+
+from replay.cli import exporting, reading, verifying
+from replay.cli.common import app
+
+__all__ = ["app", "exporting", "reading", "verifying"]

@@ -1,0 +1,146 @@
+"""Reading the log: `replay history`, `balance`, `trial-balance` and `explain`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from ledger import ids
+from replay import balances, output, tables
+from replay.cli.common import (
+    NO_SUCH,
+    UNKNOWN,
+    AsCsv,
+    AsJson,
+    AsOf,
+    From,
+    KnownAt,
+    app,
+    fail,
+    require_kind,
+    require_one_format,
+    source,
+)
+from replay.explain import explain as explain_payout
+from replay.history import SUBJECTS, History
+from replay.history import history as history_of
+from replay.sources import Source
+from replay.values import entry_json
+
+
+@app.command(
+    short_help="What happened, and to the money",
+    epilog="Example: replay history pay_k2v7q4mzt5xw3n6j2aq4 --csv > payout.csv",
+)
+def history(
+    subject: Annotated[str, typer.Argument(metavar="CONTRACT|PAYOUT|FREELANCER", help="The id of one of them.")],
+    where: From = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """What happened, in order, by whom, and what each event did to the money."""
+    require_one_format(as_json, as_csv)
+    require_kind(subject, *SUBJECTS)
+    with source(where) as read:
+        found = history_of(read, subject)
+    if found is None:
+        fail(NO_SUCH.format(what="history of", identifier=subject), UNKNOWN)
+    if as_json:
+        output.write(output.as_json(found))
+    elif as_csv:
+        output.write(output.as_csv(HISTORY_COLUMNS, _history_rows(found)))
+    else:
+        tables.show_history(found)
+
+
+HISTORY_COLUMNS = (
+    *("position", "event_id", "type", "occurred_at", "recorded_at", "actor", "what"),
+    *("line", "account", "currency", "debit", "credit"),
+)
+
+
+def _history_rows(found: History) -> list[tuple[Any, ...]]:
+    """A row for each side of a posting, and one for an event that moved nothing."""
+    rows: list[tuple[Any, ...]] = []
+    for one in found.events:
+        event = (one.position, one.event_id, one.type, one.occurred_at, one.recorded_at, one.actor, one.what)
+        if not one.entries:
+            rows.append((*event, None, None, None, None, None))
+        for side in map(entry_json, one.entries):
+            amounts = [side["amount"] if side["direction"] == name else None for name in ("debit", "credit")]
+            rows.append((*event, side["line"], side["account"], side["currency"], *amounts))
+    return rows
+
+
+@app.command(
+    short_help="What a balance was",
+    epilog="Example: replay balance fre_k2v7q4mzt5xw3n6j2aq4 --as-of 2026-01-09T12:00:00Z",
+)
+def balance(
+    freelancer: Annotated[str, typer.Argument(metavar="FREELANCER", help="The id of a freelancer.")],
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    where: From = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the balance was, or was believed to be, folded from the log."""
+    require_kind(freelancer, ids.FREELANCER, ids.EMPLOYER_OF_RECORD)
+    with source(where) as read, output.progress("Folding the log") as further:
+        found = balances.balance(read.log, freelancer, as_of=as_of, known_at=known_at, on_events=further)
+        is_known = found.pending or _is_payee(read, freelancer)
+    if not is_known:
+        fail(NO_SUCH.format(what="payee", identifier=freelancer), UNKNOWN)
+    if as_json:
+        output.write(output.as_json(found))
+    else:
+        tables.show_balance(found)
+
+
+def _is_payee(read: Source, payee: str) -> bool:
+    """A freelancer who registered, or an Employer of Record who was ever paid; another may just have had nothing by then."""
+    if ids.kind_of(payee) == ids.FREELANCER:
+        return bool(read.reader.events(party_id=payee, limit=1))
+    return bool(balances.balance(read.log, payee).pending)
+
+
+@app.command(
+    "trial-balance",
+    short_help="Every account: debits = credits",
+    epilog="Example: replay trial-balance --as-of 2026-01-31T23:59:59Z --csv",
+)
+def trial_balance(
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    where: From = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Every account, folded from the log: debits = credits, per currency."""
+    require_one_format(as_json, as_csv)
+    with source(where) as read, output.progress("Folding the log") as further:
+        found = balances.trial_balance(read.log, as_of=as_of, known_at=known_at, on_events=further)
+    if as_json:
+        output.write(output.as_json(found))
+    elif as_csv:
+        header = ("account", "currency", "debits", "credits", "balance")
+        rows = [(one.account, one.currency, one.debits, one.credits, one.balance) for one in found.accounts]
+        output.write(output.as_csv(header, rows))
+    else:
+        tables.show_trial_balance(found)
+
+
+@app.command(short_help="Why is this money here?", epilog="Example: replay explain pay_k2v7q4mzt5xw3n6j2aq4")
+def explain(
+    payout: Annotated[str, typer.Argument(metavar="PAYOUT", help="The id of a payout.")],
+    where: From = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why is this money where it is: each event, the rule applied, what is awaited and until when."""
+    require_kind(payout, ids.PAYOUT)
+    with source(where) as read:
+        found = explain_payout(read.reader, payout, read.clock.now())
+    if found is None:
+        fail(NO_SUCH.format(what="payout", identifier=payout), UNKNOWN)
+    if as_json:
+        output.write(output.as_json(found))
+    else:
+        tables.show_explanation(found)
