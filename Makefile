@@ -42,7 +42,7 @@ bench: setup
 lock:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --group dev --extra spark pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .ledger .hypothesis .pytest_cache .mypy_cache .ruff_cache
