@@ -18,13 +18,14 @@ from ledger import commands as c
 from ledger.aggregates.contract import Contract
 from ledger.aggregates.freelancer import Freelancer, withdrawal_of
 from ledger.aggregates.payout import Payout
-from ledger.calendar import lock_of, week_of
+from ledger.calendar import week_of
 from ledger.clock import DAY
 from ledger.commands import SYSTEM, Command
 from ledger.events import Kind, MilestoneTerms, Sealed
 from ledger.ids import derive
 from ledger.policies.deadlines import OWN, Deadline, changes, command_of
 from ledger.policies.unit import NewEvent, Unit
+from ledger.rules import RULES
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 """A Monday."""
@@ -57,7 +58,7 @@ def payouts_to_release(payouts: int, seed: int = 7) -> tuple[list[NewEvent], dat
     market = Market(seed)
     for number in range(payouts):
         market.at(START, market.open_contract(number, "fixed_rate"))
-    last_retry = lock_of(week_of(START)) + 3 * DAY
+    last_retry = RULES.lock_of(week_of(START)) + 3 * DAY
     market.run(to=last_retry)
     return market.unit.events, last_retry + WEEK
 

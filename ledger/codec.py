@@ -63,12 +63,20 @@ def _build(plan: _Plan, found: msgspec.Struct) -> Any:
         value = values[name]
         if value is not None:
             values[name] = convert(value)
-    built = object.__new__(plan.cls)
-    object.__setattr__(built, "__dict__", values)
-    object.__setattr__(built, "__pydantic_fields_set__", plan.names)
-    object.__setattr__(built, "__pydantic_extra__", None)
-    object.__setattr__(built, "__pydantic_private__", None)
+    built = _new(plan.cls)
+    _set_fields(built, values)
+    _set_names(built, plan.names)
+    _set_extra(built, None)
+    _set_private(built, None)
     return built
+
+
+_new = object.__new__
+_slots = vars(BaseModel)
+_set_fields = _slots["__dict__"].__set__
+_set_names = _slots["__pydantic_fields_set__"].__set__
+_set_extra = _slots["__pydantic_extra__"].__set__
+_set_private = _slots["__pydantic_private__"].__set__
 
 
 @cache

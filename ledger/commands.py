@@ -5,9 +5,10 @@ happens by itself (rule 29), the processor's time for what it reports (rule 24).
 `expected_version` is what the caller last saw of the object (If-Match).
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
+
+import msgspec
 
 from ledger.calendar import Cadence
 from ledger.events import (
@@ -27,8 +28,7 @@ SYSTEM = "system"
 """The actor of what happens by itself."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str
     actor: str
     now: datetime
@@ -64,8 +64,7 @@ class Command:
 # Client
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClientCommand(Command):
+class ClientCommand(Command, frozen=True, kw_only=True):
     client_id: str
 
     @property
@@ -73,44 +72,37 @@ class ClientCommand(Command):
         return self.client_id
 
 
-@dataclass(frozen=True, kw_only=True)
-class RegisterClient(ClientCommand):
+class RegisterClient(ClientCommand, frozen=True, kw_only=True):
     name: Sealed
     email: Sealed
 
 
-@dataclass(frozen=True, kw_only=True)
-class SetBillingMethod(ClientCommand):
+class SetBillingMethod(ClientCommand, frozen=True, kw_only=True):
     method: Sealed
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordConversion(ClientCommand):
+class RecordConversion(ClientCommand, frozen=True, kw_only=True):
     conversion_id: str
     freelancer_id: str
     freelancer_email: Sealed
 
 
-@dataclass(frozen=True, kw_only=True)
-class EraseClient(ClientCommand):
+class EraseClient(ClientCommand, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, kw_only=True)
-class NotePaymentOverdue(ClientCommand):
+class NotePaymentOverdue(ClientCommand, frozen=True, kw_only=True):
     payout_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class NotePaymentSettled(ClientCommand):
+class NotePaymentSettled(ClientCommand, frozen=True, kw_only=True):
     payout_id: str
 
 
 # Freelancer
 
 
-@dataclass(frozen=True, kw_only=True)
-class FreelancerCommand(Command):
+class FreelancerCommand(Command, frozen=True, kw_only=True):
     freelancer_id: str
 
     @property
@@ -118,62 +110,52 @@ class FreelancerCommand(Command):
         return self.freelancer_id
 
 
-@dataclass(frozen=True, kw_only=True)
-class RegisterFreelancer(FreelancerCommand):
+class RegisterFreelancer(FreelancerCommand, frozen=True, kw_only=True):
     name: Sealed
     email: Sealed
 
 
-@dataclass(frozen=True, kw_only=True)
-class SetPayoutMethod(FreelancerCommand):
+class SetPayoutMethod(FreelancerCommand, frozen=True, kw_only=True):
     method: Sealed
 
 
-@dataclass(frozen=True, kw_only=True)
-class EraseFreelancer(FreelancerCommand):
+class EraseFreelancer(FreelancerCommand, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, kw_only=True)
-class AwaitPayoutMethod(FreelancerCommand):
+class AwaitPayoutMethod(FreelancerCommand, frozen=True, kw_only=True):
     contract_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReleaseFunds(FreelancerCommand):
+class ReleaseFunds(FreelancerCommand, frozen=True, kw_only=True):
     payout_id: str
     contract_id: str
     amount: int
     currency: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReverseFunds(ReleaseFunds):
+class ReverseFunds(ReleaseFunds, frozen=True, kw_only=True):
     reversal_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReinstateFunds(ReleaseFunds):
+class ReinstateFunds(ReleaseFunds, frozen=True, kw_only=True):
     reversal_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdjustFunds(FreelancerCommand):
+class AdjustFunds(FreelancerCommand, frozen=True, kw_only=True):
     adjustment_id: str
     direction: Direction
     amount: int
     currency: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class RequestWithdrawal(FreelancerCommand):
+class RequestWithdrawal(FreelancerCommand, frozen=True, kw_only=True):
     withdrawal_id: str
     amount: int
     currency: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordTransfer(FreelancerCommand):
+class RecordTransfer(FreelancerCommand, frozen=True, kw_only=True):
     """What the processor says of a withdrawal: `settles_at` while it is under way."""
 
     withdrawal_id: str
@@ -185,8 +167,7 @@ class RecordTransfer(FreelancerCommand):
 # Contract
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContractCommand(Command):
+class ContractCommand(Command, frozen=True, kw_only=True):
     contract_id: str
 
     @property
@@ -194,8 +175,7 @@ class ContractCommand(Command):
         return self.contract_id
 
 
-@dataclass(frozen=True, kw_only=True)
-class OfferContract(ContractCommand):
+class OfferContract(ContractCommand, frozen=True, kw_only=True):
     client_id: str
     freelancer_id: str
     freelancer_email: Sealed
@@ -213,154 +193,127 @@ class OfferContract(ContractCommand):
     outcome: Outcome | None = "independent_contractor"
 
 
-@dataclass(frozen=True, kw_only=True)
-class AcceptOffer(ContractCommand):
+class AcceptOffer(ContractCommand, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeclineOffer(ContractCommand):
+class DeclineOffer(ContractCommand, frozen=True, kw_only=True):
     reason: Sealed | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class WithdrawOffer(ContractCommand):
+class WithdrawOffer(ContractCommand, frozen=True, kw_only=True):
     reason: Sealed | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConfirmPayoutMethod(ContractCommand):
+class ConfirmPayoutMethod(ContractCommand, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, kw_only=True)
-class AnswerQuestionnaire(ContractCommand):
+class AnswerQuestionnaire(ContractCommand, frozen=True, kw_only=True):
     answers: Sealed
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecommendClassification(ContractCommand):
+class RecommendClassification(ContractCommand, frozen=True, kw_only=True):
     outcome: Outcome
     reasons: Sealed
 
 
-@dataclass(frozen=True, kw_only=True)
-class DecideClassification(ContractCommand):
+class DecideClassification(ContractCommand, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-@dataclass(frozen=True, kw_only=True)
-class SetEmployerOfRecord(ContractCommand):
+class SetEmployerOfRecord(ContractCommand, frozen=True, kw_only=True):
     eor_id: str
     name: Sealed
     pay_schedule: PaySchedule
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordPayroll(ContractCommand):
+class RecordPayroll(ContractCommand, frozen=True, kw_only=True):
     payroll_id: str
     amount: int
     period_start: date
     period_end: date
 
 
-@dataclass(frozen=True, kw_only=True)
-class CompleteContract(ContractCommand):
+class CompleteContract(ContractCommand, frozen=True, kw_only=True):
     reason: Sealed | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class SuspendContract(ContractCommand):
+class SuspendContract(ContractCommand, frozen=True, kw_only=True):
     payout_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ResumeContract(ContractCommand):
+class ResumeContract(ContractCommand, frozen=True, kw_only=True):
     """Resume it if none of its payouts is due or failed; otherwise nothing happens."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AddMilestone(ContractCommand):
+class AddMilestone(ContractCommand, frozen=True, kw_only=True):
     milestone_id: str
     description: Sealed
     amount: int
     requested: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class MilestoneCommand(ContractCommand):
+class MilestoneCommand(ContractCommand, frozen=True, kw_only=True):
     milestone_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ApproveMilestoneRequest(MilestoneCommand):
+class ApproveMilestoneRequest(MilestoneCommand, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeclineMilestoneRequest(MilestoneCommand):
+class DeclineMilestoneRequest(MilestoneCommand, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, kw_only=True)
-class ActivateMilestone(MilestoneCommand):
+class ActivateMilestone(MilestoneCommand, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, kw_only=True)
-class SubmitMilestone(MilestoneCommand):
+class SubmitMilestone(MilestoneCommand, frozen=True, kw_only=True):
     message: Sealed | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ApproveMilestone(MilestoneCommand):
+class ApproveMilestone(MilestoneCommand, frozen=True, kw_only=True):
     message: Sealed | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RequestChanges(MilestoneCommand):
+class RequestChanges(MilestoneCommand, frozen=True, kw_only=True):
     message: Sealed | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class LapseReview(MilestoneCommand):
+class LapseReview(MilestoneCommand, frozen=True, kw_only=True):
     """The review deadline `effective_at` has come."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LogTime(ContractCommand):
+class LogTime(ContractCommand, frozen=True, kw_only=True):
     entry_id: str
     date: date
     minutes: int
     memo: Sealed | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class CorrectTime(ContractCommand):
+class CorrectTime(ContractCommand, frozen=True, kw_only=True):
     entry_id: str
     minutes: int | None = None
     memo: Sealed | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RemoveTime(ContractCommand):
+class RemoveTime(ContractCommand, frozen=True, kw_only=True):
     entry_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class GrantBonus(ContractCommand):
+class GrantBonus(ContractCommand, frozen=True, kw_only=True):
     bonus_id: str
     amount: int
     note: Sealed | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class CloseContract(ContractCommand):
+class CloseContract(ContractCommand, frozen=True, kw_only=True):
     """The close `effective_at` has come: lock the week, bill the cycle, invoice the bonuses."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoteNotification(ContractCommand):
+class NoteNotification(ContractCommand, frozen=True, kw_only=True):
     kind: NotificationKind
     about: str
 
@@ -368,8 +321,7 @@ class NoteNotification(ContractCommand):
 # Payout
 
 
-@dataclass(frozen=True, kw_only=True)
-class PayoutCommand(Command):
+class PayoutCommand(Command, frozen=True, kw_only=True):
     payout_id: str
 
     @property
@@ -377,23 +329,20 @@ class PayoutCommand(Command):
         return self.payout_id
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenPayout(PayoutCommand):
+class OpenPayout(PayoutCommand, frozen=True, kw_only=True):
     contract_id: str
     client_id: str
     freelancer_id: str
     terms: PayoutTerms
 
 
-@dataclass(frozen=True, kw_only=True)
-class RequestCharge(PayoutCommand):
+class RequestCharge(PayoutCommand, frozen=True, kw_only=True):
     """Attempt the charge: because its time has come, there is a new billing method, or an operator says so (rule 24)."""
 
     because: Literal["schedule", "billing_method", "operator"] = "schedule"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordCharge(PayoutCommand):
+class RecordCharge(PayoutCommand, frozen=True, kw_only=True):
     """What the processor says of an attempt, at `effective_at`: paid under `reference`, or failed with a reason."""
 
     attempt: int
@@ -402,41 +351,34 @@ class RecordCharge(PayoutCommand):
     final: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReleasePayout(PayoutCommand):
+class ReleasePayout(PayoutCommand, frozen=True, kw_only=True):
     """Let the hold elapse and the money be released, as far as both are due by `effective_at`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RaiseObjection(PayoutCommand):
+class RaiseObjection(PayoutCommand, frozen=True, kw_only=True):
     reason: Sealed
 
 
-@dataclass(frozen=True, kw_only=True)
-class WithdrawObjection(PayoutCommand):
+class WithdrawObjection(PayoutCommand, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReducePayout(PayoutCommand):
+class ReducePayout(PayoutCommand, frozen=True, kw_only=True):
     refund_id: str
     amount: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReversePayout(PayoutCommand):
+class ReversePayout(PayoutCommand, frozen=True, kw_only=True):
     reversal_id: str
     amount: int
     reason: ReversalReason
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReinstateReversal(PayoutCommand):
+class ReinstateReversal(PayoutCommand, frozen=True, kw_only=True):
     reversal_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordRefund(PayoutCommand):
+class RecordRefund(PayoutCommand, frozen=True, kw_only=True):
     refund_id: str
     reference: str
 
@@ -444,8 +386,7 @@ class RecordRefund(PayoutCommand):
 # Adjustment
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdjustmentCommand(Command):
+class AdjustmentCommand(Command, frozen=True, kw_only=True):
     """`person` is who holds the operator's key."""
 
     adjustment_id: str
@@ -456,14 +397,12 @@ class AdjustmentCommand(Command):
         return self.adjustment_id
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProposeAdjustment(AdjustmentCommand):
+class ProposeAdjustment(AdjustmentCommand, frozen=True, kw_only=True):
     reason: Sealed
     corrects_event_id: str
     postings: tuple[Posting, ...]
     stated_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ApproveAdjustment(AdjustmentCommand):
+class ApproveAdjustment(AdjustmentCommand, frozen=True, kw_only=True):
     pass

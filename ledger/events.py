@@ -10,12 +10,14 @@ payout moves by itself next, as decided then; null is never. Names, addresses an
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import core_schema
 
 from ledger.calendar import Cadence
 from ledger.money import Amount, AmountOrZero, Currency, HourlyRate
+from ledger.rules import RULES
 
-RULE_VERSION = 1
+RULE_VERSION = RULES.version
 """The version of the domain rules that this code decides under."""
 
 Kind = Literal["single_payment", "milestone", "hourly", "fixed_rate"]
@@ -27,14 +29,19 @@ Direction = Literal["debit", "credit"]
 NotificationKind = Literal["invitation", "eor_pay_schedule"]
 
 
-def _utc(instant: datetime) -> datetime:
-    offset = instant.utcoffset()
-    if offset is None or offset:
-        raise ValueError("must be in UTC")
-    return instant
+class _Utc:
+    """A datetime whose offset from UTC is zero. Checked by pydantic's core: every event has several."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(*_: object) -> core_schema.CoreSchema:
+        return core_schema.custom_error_schema(
+            core_schema.datetime_schema(tz_constraint=0),
+            custom_error_type="not_utc",
+            custom_error_message="must be a time in UTC",
+        )
 
 
-Instant = Annotated[datetime, AfterValidator(_utc)]
+Instant = Annotated[datetime, _Utc]
 
 
 class Value(BaseModel):

@@ -13,6 +13,8 @@ ADJUSTMENT, CONVERSION, EMPLOYER_OF_RECORD, REDUCTION = "adj", "cnv", "eor", "re
 COMMAND, EVENT, VAULT, API_KEY, PERSON, REQUEST = "cmd", "evt", "vlt", "key", "per", "req"
 
 _LENGTH = 20
+_ENOUGH = 15
+"""Bytes that hold more than 100 bits and that base 32 needs no padding for."""
 
 
 def derive(prefix: str, *parts: str) -> str:
@@ -23,7 +25,7 @@ def derive(prefix: str, *parts: str) -> str:
 
 def encode(data: bytes) -> str:
     """The first 100 bits of `data` in lower-case base 32."""
-    return b32encode(data)[:_LENGTH].decode().lower()
+    return b32encode(data[:_ENOUGH])[:_LENGTH].decode().lower()
 
 
 def kind_of(identifier: str) -> str:

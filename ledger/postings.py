@@ -6,7 +6,7 @@ An account's balance is credits less debits, in minor units: what the platform o
 therefore negative: that is what the processor holds for the platform.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.events import AdjustmentApproved, Event, Posting
 
@@ -74,7 +74,26 @@ ADJUSTMENT_LINE = "adjustment"
 TOPICS = frozenset(rule.topic for rule in RULES) | {AdjustmentApproved.TOPIC}
 """The events that move money."""
 
-_RULES_OF = {topic: tuple(rule for rule in RULES if rule.topic == topic) for topic in TOPICS}
+
+class _Account(NamedTuple):
+    """An account of a rule, taken apart: what the named field of the event holds, and then `rest`."""
+
+    field: str | None
+    rest: str
+
+    def of(self, fields: dict[str, Any]) -> str:
+        return self.rest if self.field is None else fields[self.field] + self.rest
+
+
+def _account(template: str) -> _Account:
+    field, closed, rest = template.removeprefix("{").partition("}")
+    return _Account(field, rest) if closed else _Account(None, template)
+
+
+_RULES_OF = {
+    topic: tuple((rule, _account(rule.debit), _account(rule.credit)) for rule in RULES if rule.topic == topic)
+    for topic in TOPICS
+}
 
 
 class Entry(NamedTuple):
@@ -88,16 +107,19 @@ class Entry(NamedTuple):
 
 def entries(event: Event) -> list[Entry]:
     """The entries of an event; none for one that moves no money. Credits sum to zero for each currency: debits = credits."""
+    found: list[Entry] = []
+    rules = _RULES_OF.get(event.TOPIC)
+    if rules is None:
+        return found
     if isinstance(event, AdjustmentApproved):
         return [_adjusted(posting) for posting in event.postings]
     fields = vars(event)
-    found: list[Entry] = []
-    for rule in _RULES_OF.get(event.TOPIC, ()):
+    for rule, debit, credit in rules:
         if rule.when is None or fields[rule.when[0]] == rule.when[1]:
             amount, currency = fields[rule.amount], fields["currency"]
             if amount:
-                found.append(Entry(rule.debit.format_map(fields), currency, -amount, rule.line))
-                found.append(Entry(rule.credit.format_map(fields), currency, amount, rule.line))
+                found.append(Entry(debit.of(fields), currency, -amount, rule.line))
+                found.append(Entry(credit.of(fields), currency, amount, rule.line))
     return found
 
 

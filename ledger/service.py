@@ -120,14 +120,16 @@ class Service:
             for number, command in wave:
                 self._load(unit, [command])  # what an earlier one of the wave decided may be why this one reads more
                 try:
-                    following += [(number, consequence) for consequence in unit.decide(command)]
+                    for consequence in unit.decide(command):
+                        following.append((number, consequence))  # noqa: PERF401 - most commands have none
                 except LedgerError as refusal:
                     if not first:
                         raise Corrupt(
                             f"{type(command).__name__} follows from an event and was refused: {refusal}"
                         ) from refusal
                     outcomes[number] = refusal
-                owners += [number] * (len(unit.events) - len(owners))
+                while len(owners) < len(unit.events):
+                    owners.append(number)
             wave, first = following, False
         return outcomes, owners
 

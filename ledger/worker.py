@@ -4,9 +4,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 
+import msgspec
 import structlog
 from eventsourcing.persistence import PersistenceError
 from psycopg import OperationalError
@@ -95,7 +95,9 @@ class Worker:
             if answer is None:
                 self._waiting[_key(deadline)] = now + ASK_AGAIN_AFTER
         answered = self._clock.now()  # later than `now` by as long as the answers took
-        decided = iter(self._decide([replace(answer, now=answered) for answer in answers if answer is not None]))
+        decided = iter(
+            self._decide([msgspec.structs.replace(answer, now=answered) for answer in answers if answer is not None])
+        )
         return [answer is not None and next(decided) for answer in answers]
 
     def _decide(self, commands: Sequence[Command]) -> list[bool]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ledger.aggregates.payout import Payout
-from ledger.aggregates.payout_decider import CYCLE_SOURCES, MAX_SCHEDULED_ATTEMPTS
-from ledger.policies.consequences import SUSPENDING_FAILURE
+from ledger.aggregates.payout_decider import CYCLE_SOURCES
+from ledger.rules import RULES
 from replay.values import instant, money
 
 _FIRST_CHARGE = {"milestone": (13,), "timesheet": (17,), "fixed_rate": (17,), "bonus": (20,), "eor_payroll": (4,)}
@@ -78,10 +78,10 @@ def _uncharged(state: Payout, now: datetime | None) -> tuple[Awaited, ...]:
 def _retries(state: Payout) -> list[Awaited]:
     why = ""
     if state.next_attempt_at is None:
-        tenth = state.failures >= MAX_SCHEDULED_ATTEMPTS
+        tenth = state.failures >= RULES.scheduled_attempts
         reason = f"this was failure {state.failures}" if tenth else "the processor called the decline final"
         why = f"No attempt is scheduled, as {reason}. "
-    held = " The contract is suspended meanwhile." if state.failures >= SUSPENDING_FAILURE else ""
+    held = " The contract is suspended meanwhile." if state.failures >= RULES.suspending_failure else ""
     return [
         Awaited("billing_method", "client", None, f"{why}A new billing method is tried at once.{held}", (24,)),
         Awaited("retry", "operator", None, "An operator may have it tried at once.", (24,)),

@@ -9,12 +9,13 @@
 While the worker is `up`, everything that is due at an instant happens there; otherwise only what a command needs.
 """
 
-import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from ledger import commands as c
 from ledger.aggregates.contract import Contract
@@ -337,4 +338,4 @@ def told(stored: Stored) -> tuple[str, int, str, dict[str, Any]]:
 
 def at(command: Command, **changes: Any) -> Command:
     """The same command with some fields changed."""
-    return dataclasses.replace(command, **changes)
+    return msgspec.structs.replace(command, **changes)

@@ -16,6 +16,7 @@ from ledger.aggregates.payout import Payout
 from ledger.commands import Command
 from ledger.errors import NotFound
 from ledger.events import Event
+from ledger.rules import RULES, Rules
 
 State = Client | Freelancer | Contract | Payout | Adjustment
 
@@ -28,7 +29,7 @@ class _Aggregate(NamedTuple):
 
 
 def _alone(decide: Any) -> Any:
-    return lambda state, command, _: decide(state, command)
+    return lambda state, command, *_: decide(state, command)
 
 
 def _nothing(*_: object) -> tuple[str, ...]:
@@ -43,9 +44,12 @@ _AGGREGATES = {
     ids.ADJUSTMENT: _Aggregate(Adjustment, _alone(adjustment.decide), adjustment.evolve, _nothing),
 }
 
+_PREFIX = 4
+_BY_PREFIX = {f"{kind}_": aggregate for kind, aggregate in _AGGREGATES.items()}
+
 
 def _aggregate(stream: str) -> _Aggregate:
-    found = _AGGREGATES.get(ids.kind_of(stream))
+    found = _BY_PREFIX.get(stream[:_PREFIX])
     if found is None:
         raise NotFound(f"object {stream}")
     return found
@@ -61,9 +65,11 @@ def reads(state: State | None, command: Command) -> tuple[str, ...]:
     return _aggregate(command.stream).reads(state, command)  # type: ignore[no-any-return]
 
 
-def decide(state: State | None, command: Command, others: Mapping[str, State | None]) -> list[Event]:
+def decide(
+    state: State | None, command: Command, others: Mapping[str, State | None], rules: Rules = RULES
+) -> list[Event]:
     """The events of a command, in order. `others` holds what `reads` names. Raises Refused or NotFound."""
-    return _aggregate(command.stream).decide(state, command, others)  # type: ignore[no-any-return]
+    return _aggregate(command.stream).decide(state, command, others, rules)  # type: ignore[no-any-return]
 
 
 def evolve(stream: str, state: State | None, event: Event) -> State:

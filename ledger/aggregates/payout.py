@@ -1,7 +1,8 @@
 """A payout's state, and what each of its events makes of it (rules 17 to 26)."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -142,25 +143,10 @@ def evolve(state: Payout | None, event: Event) -> Payout:
         return _due(event)
     if state is None:
         raise Corrupt(f"{event.TOPIC} before the payout was due")
-    changed = msgspec.structs.replace(state, version=state.version + 1)
-    match event:
-        case e.HoldElapsed():
-            return msgspec.structs.replace(changed, hold_elapsed=True, next_release_at=event.next_release_at)
-        case e.PayoutReleased():
-            return msgspec.structs.replace(
-                changed,
-                pending=state.pending - event.amount,
-                released=state.released + event.amount,
-                released_at=state.released_at or event.occurred_at,
-                next_release_at=None,
-            )
-        case e.ChargeRequested() | e.PayoutCharged() | e.ChargeFailed():
-            return _charge(changed, event)
-        case e.ObjectionRaised() | e.ObjectionWithdrawn() | e.PayoutReduced():
-            return _objection(changed, event)
-        case e.PayoutReversed() | e.ReversalReinstated() | e.RefundPaid():
-            return _reversal(changed, event)
-    raise Corrupt(f"{event.TOPIC} is not an event of a payout")
+    step = _STEPS.get(type(event))
+    if step is None:
+        raise Corrupt(f"{event.TOPIC} is not an event of a payout")
+    return step(msgspec.structs.replace(state, version=state.version + 1), event)
 
 
 def _due(event: e.PayoutDue) -> Payout:
@@ -181,38 +167,54 @@ def _due(event: e.PayoutDue) -> Payout:
     )
 
 
-def _charge(state: Payout, event: e.ChargeRequested | e.PayoutCharged | e.ChargeFailed) -> Payout:
-    match event:
-        case e.ChargeRequested():
-            attempt = Attempt(
-                number=event.attempt,
-                key=event.key,
-                amount=event.amount,
-                method=event.method.id,
-                requested_at=event.occurred_at,
-            )
-            return msgspec.structs.replace(state, in_flight=attempt, next_attempt_at=None)
-        case e.PayoutCharged():
-            return msgspec.structs.replace(
-                state,
-                in_flight=None,
-                next_attempt_at=None,
-                reference=event.reference,
-                charged_at=event.occurred_at,
-                charged=event.amount,
-                pending=event.amount,
-                hold_until=event.hold_until,
-                release_at=event.release_at,
-                next_release_at=event.next_release_at,
-            )
-        case e.ChargeFailed():
-            return msgspec.structs.replace(
-                state,
-                in_flight=None,
-                failures=event.attempt,
-                last_failure=event.failure,
-                next_attempt_at=event.next_attempt_at,
-            )
+def _charge_requested(state: Payout, event: e.ChargeRequested) -> Payout:
+    attempt = Attempt(
+        number=event.attempt,
+        key=event.key,
+        amount=event.amount,
+        method=event.method.id,
+        requested_at=event.occurred_at,
+    )
+    return msgspec.structs.replace(state, in_flight=attempt, next_attempt_at=None)
+
+
+def _charged(state: Payout, event: e.PayoutCharged) -> Payout:
+    return msgspec.structs.replace(
+        state,
+        in_flight=None,
+        next_attempt_at=None,
+        reference=event.reference,
+        charged_at=event.occurred_at,
+        charged=event.amount,
+        pending=event.amount,
+        hold_until=event.hold_until,
+        release_at=event.release_at,
+        next_release_at=event.next_release_at,
+    )
+
+
+def _charge_failed(state: Payout, event: e.ChargeFailed) -> Payout:
+    return msgspec.structs.replace(
+        state,
+        in_flight=None,
+        failures=event.attempt,
+        last_failure=event.failure,
+        next_attempt_at=event.next_attempt_at,
+    )
+
+
+def _hold_elapsed(state: Payout, event: e.HoldElapsed) -> Payout:
+    return msgspec.structs.replace(state, hold_elapsed=True, next_release_at=event.next_release_at)
+
+
+def _released(state: Payout, event: e.PayoutReleased) -> Payout:
+    return msgspec.structs.replace(
+        state,
+        pending=state.pending - event.amount,
+        released=state.released + event.amount,
+        released_at=state.released_at or event.occurred_at,
+        next_release_at=None,
+    )
 
 
 def _objection(state: Payout, event: e.ObjectionRaised | e.ObjectionWithdrawn | e.PayoutReduced) -> Payout:
@@ -283,3 +285,18 @@ def _take_back(state: Payout, event: e.PayoutReversed) -> Payout:
         reversals=(*state.reversals, reversal),
         refunds=(*state.refunds, *refund),
     )
+
+
+_STEPS: dict[type[Event], Callable[[Payout, Any], Payout]] = {
+    e.ChargeRequested: _charge_requested,
+    e.PayoutCharged: _charged,
+    e.ChargeFailed: _charge_failed,
+    e.HoldElapsed: _hold_elapsed,
+    e.PayoutReleased: _released,
+    e.ObjectionRaised: _objection,
+    e.ObjectionWithdrawn: _objection,
+    e.PayoutReduced: _objection,
+    e.PayoutReversed: _reversal,
+    e.ReversalReinstated: _reversal,
+    e.RefundPaid: _reversal,
+}

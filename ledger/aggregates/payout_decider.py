@@ -8,13 +8,11 @@ from ledger import commands as c
 from ledger import events as e
 from ledger.aggregates.client import Client
 from ledger.aggregates.payout import Payout, reversal_of
-from ledger.calendar import HOLD, RETRY_AFTER
 from ledger.commands import Command
 from ledger.errors import NotFound, Refused
 from ledger.events import Event
+from ledger.rules import RULES, Rules
 
-MAX_SCHEDULED_ATTEMPTS = 10
-"""After the tenth failure none is scheduled any more (rule 24)."""
 NO_BILLING_METHOD = "no_billing_method"
 
 CYCLE_SOURCES = ("timesheet", "fixed_rate")
@@ -28,7 +26,7 @@ def reads(state: Payout | None, command: Command) -> tuple[str, ...]:
     return ()
 
 
-def decide(state: Payout | None, command: Command, others: Mapping[str, Any]) -> list[Event]:
+def decide(state: Payout | None, command: Command, others: Mapping[str, Any], rules: Rules = RULES) -> list[Event]:
     """The events of a command; nothing for what has happened already, so that twice is once."""
     if isinstance(command, c.OpenPayout):
         return [] if state is not None else [_open(command)]
@@ -36,9 +34,9 @@ def decide(state: Payout | None, command: Command, others: Mapping[str, Any]) ->
         raise NotFound(f"payout {command.stream}")
     match command:
         case c.RequestCharge():
-            return _request_charge(state, command, others[state.client_id])
+            return _request_charge(state, command, others[state.client_id], rules)
         case c.RecordCharge():
-            return _record_charge(state, command, others[state.client_id])
+            return _record_charge(state, command, others[state.client_id], rules)
         case c.ReleasePayout():
             return _release(state, command)
         case c.RaiseObjection():
@@ -87,7 +85,7 @@ def _open(command: c.OpenPayout) -> Event:
 # The charge
 
 
-def _request_charge(state: Payout, command: c.RequestCharge, client: Client) -> list[Event]:
+def _request_charge(state: Payout, command: c.RequestCharge, client: Client, rules: Rules) -> list[Event]:
     if command.because == "operator" and state.status != "charge_failed":
         raise Refused("charge_not_failed", f"the payout is {state.status}: only a failed charge can be tried again")
     if state.charged_at is not None or state.in_flight is not None:
@@ -97,20 +95,21 @@ def _request_charge(state: Payout, command: c.RequestCharge, client: Client) -> 
     number = state.failures + 1
     own = _own(state, command)
     if client.method is None or client.method_sha256 is None:
-        return [_failed(own, number, NO_BILLING_METHOD, final=False, method_changed=False)]
+        return [_failed(own, number, NO_BILLING_METHOD, rules, final=False, method_changed=False)]
     method = e.Sealed(id=client.method, sha256=client.method_sha256)
     key = f"{state.id}:{number}"
     return [e.ChargeRequested(**own, attempt=number, key=key, amount=state.due_amount, method=method)]
 
 
-def _record_charge(state: Payout, command: c.RecordCharge, client: Client) -> list[Event]:
+def _record_charge(state: Payout, command: c.RecordCharge, client: Client, rules: Rules) -> list[Event]:
     if state.in_flight is None or state.in_flight.number != command.attempt:
         return []
     own = _own(state, command)
     if command.reference is None:
+        failure = command.failure or "unknown"
         changed = client.method is not None and client.method != state.in_flight.method
-        return [_failed(own, command.attempt, command.failure or "unknown", command.final, changed)]
-    hold_until = command.at + HOLD
+        return [_failed(own, command.attempt, failure, rules, final=command.final, method_changed=changed)]
+    hold_until = command.at + rules.hold
     return [
         e.PayoutCharged(
             **own,
@@ -124,13 +123,15 @@ def _record_charge(state: Payout, command: c.RecordCharge, client: Client) -> li
     ]
 
 
-def _failed(own: dict[str, Any], attempt: int, failure: str, final: bool, method_changed: bool) -> Event:
+def _failed(
+    own: dict[str, Any], attempt: int, failure: str, rules: Rules, *, final: bool, method_changed: bool
+) -> Event:
     """A failed attempt. A billing method that was set while it was in flight is tried at once."""
     next_attempt_at: datetime | None = None
     if method_changed:
         next_attempt_at = own["recorded_at"]
-    elif not final and attempt < MAX_SCHEDULED_ATTEMPTS:
-        next_attempt_at = own["occurred_at"] + RETRY_AFTER
+    elif not final and attempt < rules.scheduled_attempts:
+        next_attempt_at = own["occurred_at"] + rules.retry_after
     return e.ChargeFailed(**own, attempt=attempt, failure=failure, final=final, next_attempt_at=next_attempt_at)
 
 

@@ -6,12 +6,10 @@ from ledger import commands as c
 from ledger import events as e
 from ledger.commands import Command
 from ledger.events import Event
-
-SUSPENDING_FAILURE = 5
-"""With a payout's fifth failure the contract is suspended (rule 24)."""
+from ledger.rules import RULES, Rules
 
 
-def consequences(command: Command, event: Event, event_id: str) -> list[Command]:
+def consequences(command: Command, event: Event, event_id: str, rules: Rules = RULES) -> list[Command]:
     """The commands that follow from an event that `command` led to; they are true when the event is."""
     origin = {**command.origin(event_id), "effective_at": event.occurred_at}
     match event:
@@ -25,7 +23,7 @@ def consequences(command: Command, event: Event, event_id: str) -> list[Command]
         case e.BillingMethodSet():
             return [c.RequestCharge(**origin, payout_id=one, because="billing_method") for one in event.overdue]
         case e.PayoutEvent():
-            return _of_payout(origin, event)
+            return _of_payout(origin, event, rules)
         case e.AdjustmentApproved():
             return _adjust(origin, event)
     return []
@@ -45,10 +43,10 @@ def _open_payout(
     return [c.OpenPayout(**origin, **parties, payout_id=terms.payout_id, terms=terms)]
 
 
-def _of_payout(origin: dict[str, Any], event: e.PayoutEvent) -> list[Command]:
+def _of_payout(origin: dict[str, Any], event: e.PayoutEvent, rules: Rules) -> list[Command]:
     match event:
         case e.ChargeFailed():
-            return _failed(origin, event)
+            return _failed(origin, event, rules)
         case e.PayoutCharged():
             settled: list[Command] = [c.ResumeContract(**origin, contract_id=event.contract_id)]
             if event.attempt > 1:
@@ -56,28 +54,34 @@ def _of_payout(origin: dict[str, Any], event: e.PayoutEvent) -> list[Command]:
             return settled
     if event.payee != event.freelancer_id:
         return []
-    money = {
+    match event:
+        case e.PayoutReleased():
+            return [c.ReleaseFunds(**_money(origin, event), amount=event.amount)]
+        case e.PayoutReversed() if event.from_available:
+            money = _money(origin, event)
+            return [c.ReverseFunds(**money, amount=event.from_available, reversal_id=event.reversal_id)]
+        case e.ReversalReinstated() if event.to_available:
+            money = _money(origin, event)
+            return [c.ReinstateFunds(**money, amount=event.to_available, reversal_id=event.reversal_id)]
+    return []
+
+
+def _money(origin: dict[str, Any], event: e.PayoutEvent) -> dict[str, Any]:
+    """Whose available money is moved, and which payout's it is."""
+    return {
         **origin,
         "freelancer_id": event.freelancer_id,
         "payout_id": event.payout_id,
         "contract_id": event.contract_id,
         "currency": event.currency,
     }
-    match event:
-        case e.PayoutReleased():
-            return [c.ReleaseFunds(**money, amount=event.amount)]
-        case e.PayoutReversed() if event.from_available:
-            return [c.ReverseFunds(**money, amount=event.from_available, reversal_id=event.reversal_id)]
-        case e.ReversalReinstated() if event.to_available:
-            return [c.ReinstateFunds(**money, amount=event.to_available, reversal_id=event.reversal_id)]
-    return []
 
 
-def _failed(origin: dict[str, Any], event: e.ChargeFailed) -> list[Command]:
+def _failed(origin: dict[str, Any], event: e.ChargeFailed, rules: Rules) -> list[Command]:
     failed: list[Command] = []
     if event.attempt == 1:
         failed.append(c.NotePaymentOverdue(**origin, client_id=event.client_id, payout_id=event.payout_id))
-    if event.attempt == SUSPENDING_FAILURE:
+    if event.attempt == rules.suspending_failure:
         failed.append(c.SuspendContract(**origin, contract_id=event.contract_id, payout_id=event.payout_id))
     return failed
 

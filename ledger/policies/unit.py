@@ -12,6 +12,7 @@ from ledger.errors import VersionConflict
 from ledger.events import Event
 from ledger.ids import event_id
 from ledger.policies.consequences import consequences
+from ledger.rules import RULES, Rules
 
 
 class NewEvent(NamedTuple):
@@ -29,7 +30,8 @@ class NewEvent(NamedTuple):
 class Unit:
     """States as they were loaded, and as the events decided so far make them."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
         self.states: dict[str, State | None] = {}
         self.loaded: dict[str, int] = {}
         """The version at which each stream was loaded; 0 is an empty one."""
@@ -43,13 +45,16 @@ class Unit:
 
     def missing(self, commands: Iterable[Command]) -> set[str]:
         """The streams that deciding these commands still needs; ask again once they are loaded, until there are none."""
-        needed: set[str] = set()
+        states, needed = self.states, set()
         for command in commands:
-            if command.stream in self.states:
-                needed.update(reads(self.states[command.stream], command))
-            else:
-                needed.add(command.stream)
-        return {stream for stream in needed if stream not in self.states}
+            stream = command.stream
+            if stream not in states:
+                needed.add(stream)
+                continue
+            for other in reads(states[stream], command):
+                if other not in states:
+                    needed.add(other)
+        return needed
 
     def decide(self, command: Command) -> list[Command]:
         """Takes the events of one command in and answers the commands that follow from them, to be decided next.
@@ -62,11 +67,11 @@ class Unit:
         if command.expected_version is not None and command.expected_version != self.loaded[stream]:
             raise VersionConflict(stream, command.expected_version, self.loaded[stream])
         following: list[Command] = []
-        for event in decide(state, command, self.states):
+        for event in decide(state, command, self.states, self.rules):
             version += 1
             state = evolve(stream, state, event)
             new = NewEvent(stream, version, event)
             self.events.append(new)
-            following += consequences(command, event, new.id)
+            following += consequences(command, event, new.id, self.rules)
         self.states[stream] = state
         return following

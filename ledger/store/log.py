@@ -24,6 +24,15 @@ CHANNEL = "ledger_events"
 """Notified by every append; listening only wakes a loop early."""
 
 
+LOADED_AT_ONCE = 500
+"""Rows to a round of a bulk load: the next are being found while these are folded."""
+_LOAD = (
+    "SELECT e.* FROM unnest(%s::text[]) AS s (id) CROSS JOIN LATERAL (SELECT originator_id, originator_version, topic, state"
+    " FROM events WHERE originator_id = s.id ORDER BY originator_version) e"
+)
+"""Stream by stream by the index, however many there are: as one set they would be looked for in the whole table."""
+
+
 class Stored(NamedTuple):
     """An event as it stands in the log."""
 
@@ -194,12 +203,13 @@ class LedgerLog(Application[str]):
         """The states of many streams, in one query; None for an empty one. Raises Corrupt on a gap in versions."""
         states: dict[str, State | None] = dict.fromkeys(streams)
         with self.database.connection() as connection:
-            rows = connection.cursor(row_factory=tuple_row, binary=True).execute(
-                "SELECT originator_id, originator_version, topic, state FROM events"
-                " WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version",
-                (list(states),),
+            cursor = connection.cursor(row_factory=tuple_row, binary=True)
+            wanted = (sorted(states),)
+            many = len(states) > LOADED_AT_ONCE
+            rows = (
+                cursor.stream(_LOAD, wanted, size=LOADED_AT_ONCE) if many else cursor.execute(_LOAD, wanted).fetchall()
             )
-            for stream, version, topic, state in rows.fetchall():
+            for stream, version, topic, state in rows:
                 evolved = evolve(stream, states[stream], decode(topic, state))
                 if evolved.version != version:
                     raise Corrupt(f"{stream} has a gap before version {version}")

@@ -3,7 +3,6 @@
 import gc
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError
+from msgspec.structs import replace
 
 from ledger import commands as c
 from ledger import events as e

@@ -14,14 +14,14 @@ from ledger.aggregates.contract.schedule import (
 )
 from ledger.aggregates.contract.state import Contract
 from ledger.aggregates.draft import Draft
-from ledger.calendar import CYCLE_REVIEW, next_cycle_close
 from ledger.errors import Refused
 from ledger.events import Event
 from ledger.ids import PAYOUT, derive
 from ledger.money import price_of
+from ledger.rules import Rules
 
 
-def grant_bonus(state: Contract, command: c.GrantBonus) -> list[Event]:
+def grant_bonus(state: Contract, command: c.GrantBonus, rules: Rules) -> list[Event]:
     """Invoiced at the next close of the contract's billing cycle after the grant (rule 20)."""
     require(state, *BONUS)
     require_no_eor(state)
@@ -35,8 +35,9 @@ def grant_bonus(state: Contract, command: c.GrantBonus) -> list[Event]:
             bonus_id=command.bonus_id,
             amount=command.amount,
             note=command.note,
-            invoice_at=next_cycle_close(state.anchor, state.cadence, command.at),
+            invoice_at=rules.next_cycle_close(state.anchor, state.cadence, command.at),
         ),
+        rules,
     )
     return granted.events
 
@@ -59,59 +60,60 @@ def record_payroll(state: Contract, command: c.RecordPayroll) -> list[Event]:
     ]
 
 
-def close(state: Contract, command: c.CloseContract) -> list[Event]:
+def close(state: Contract, command: c.CloseContract, rules: Rules) -> list[Event]:
     """What falls due at a close: the week is locked, then its cycle billed, then bonuses invoiced in their order."""
     if state.next_close is None or state.next_close != command.at or command.now < command.at:
         return []
     closing = draft(state)
-    _lock_week(closing, command)
-    _bill_cycle(closing, command)
-    _invoice_bonuses(closing, command)
+    _lock_week(closing, command, rules)
+    _bill_cycle(closing, command, rules)
+    _invoice_bonuses(closing, command, rules)
     return closing.events
 
 
-def _lock_week(closing: Draft[Contract], command: c.CloseContract) -> None:
+def _lock_week(closing: Draft[Contract], command: c.CloseContract, rules: Rules) -> None:
     state = closing.state
-    entries = open_entries(state, command.at)
+    entries = open_entries(state, command.at, rules)
     if not entries or state.hourly_rate is None:
         return
     minutes = sum(entry.minutes for entry in entries)
     amount = price_of(minutes, state.hourly_rate)
     locked: dict[str, Any] = {"week": entries[0].week, "minutes": minutes, "amount": amount}
-    add_closing(closing, e.TimesheetLocked(**own(state, command), **locked))
+    add_closing(closing, e.TimesheetLocked(**own(state, command), **locked), rules)
 
 
-def _bill_cycle(closing: Draft[Contract], command: c.CloseContract) -> None:
+def _bill_cycle(closing: Draft[Contract], command: c.CloseContract, rules: Rules) -> None:
     state = closing.state
-    cycle = cycle_closing_at(state, command.at)
+    cycle = cycle_closing_at(state, command.at, rules)
     if cycle is None:
         return
     source: dict[str, Any] = {"start": cycle[0], "end": cycle[1]}
+    objected_until = command.at + rules.cycle_review
     timesheets = unbilled_timesheets(state, cycle)
     if timesheets:
         amount = sum(sheet.amount for sheet in timesheets)
-        terms = _cycle_terms(state, e.Source(type="timesheet", **source), amount, command.at)
+        terms = _cycle_terms(state, e.Source(type="timesheet", **source), amount, objected_until)
     elif unbilled_rate_cycle(state) == cycle and state.rate is not None:
-        terms = _cycle_terms(state, e.Source(type="fixed_rate", **source), state.rate, command.at)
+        terms = _cycle_terms(state, e.Source(type="fixed_rate", **source), state.rate, objected_until)
     else:
         return
-    add_closing(closing, e.CycleClosed(**own(state, command), start=cycle[0], end=cycle[1], payout=terms))
+    add_closing(closing, e.CycleClosed(**own(state, command), start=cycle[0], end=cycle[1], payout=terms), rules)
 
 
-def _invoice_bonuses(closing: Draft[Contract], command: c.CloseContract) -> None:
+def _invoice_bonuses(closing: Draft[Contract], command: c.CloseContract, rules: Rules) -> None:
     state = closing.state
     for bonus in state.bonuses:
         if bonus.payout_id is None and bonus.invoice_at == command.at:
             source = e.Source(type="bonus", id=bonus.id)
             terms = _terms(state, bonus.id, state.freelancer_id, source, bonus.amount, None)
-            add_closing(closing, e.BonusInvoiced(**own(state, command), bonus_id=bonus.id, payout=terms))
+            add_closing(closing, e.BonusInvoiced(**own(state, command), bonus_id=bonus.id, payout=terms), rules)
 
 
-def _cycle_terms(state: Contract, source: e.Source, amount: int, close_at: datetime) -> e.PayoutTerms | None:
+def _cycle_terms(state: Contract, source: e.Source, amount: int, objected_until: datetime) -> e.PayoutTerms | None:
     """A cycle's payout, open to objection until Friday 12:00; none where the sum is zero (rules 15, 17)."""
     if not amount or source.start is None:
         return None
-    return _terms(state, source.start.isoformat(), state.freelancer_id, source, amount, close_at + CYCLE_REVIEW)
+    return _terms(state, source.start.isoformat(), state.freelancer_id, source, amount, objected_until)
 
 
 def _terms(

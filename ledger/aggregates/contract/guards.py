@@ -9,6 +9,7 @@ from ledger.aggregates.draft import Draft
 from ledger.commands import Command
 from ledger.errors import Refused
 from ledger.events import ClosingContractEvent
+from ledger.rules import Rules
 
 WORK: tuple[Status, ...] = ("active",)
 """New work: only while active."""
@@ -54,7 +55,7 @@ def own(state: Contract, command: Command) -> dict[str, Any]:
     }
 
 
-def add_closing(draft: Draft[Contract], event: ClosingContractEvent) -> None:
+def add_closing(draft: Draft[Contract], event: ClosingContractEvent, rules: Rules) -> None:
     """Adds an event together with the next close that follows from it."""
     after = evolve(draft.state, event)
-    draft.add(event.model_copy(update={"next_close": next_close(after)}))
+    draft.add(event.model_copy(update={"next_close": next_close(after, rules)}))

@@ -7,19 +7,20 @@ from ledger import commands as c
 from ledger import events as e
 from ledger.aggregates.contract.guards import REVIEW, WORK, add_closing, draft, own, require
 from ledger.aggregates.contract.state import Contract, Status, TimeEntry, entry_of
-from ledger.calendar import lock_of, midnight, week_of
+from ledger.calendar import midnight, week_of
 from ledger.errors import Refused
 from ledger.events import Event
+from ledger.rules import Rules
 
 MINUTES_OF_A_DAY = 1440
 
 
-def log(state: Contract, command: c.LogTime) -> list[Event]:
+def log(state: Contract, command: c.LogTime, rules: Rules) -> list[Event]:
     """For a date of the current week, up to today."""
     _require_hours(state, *WORK)
     week, current = week_of(midnight(command.date)), week_of(command.now)
-    if state.anchor is not None and state.anchor <= week < current and command.now >= lock_of(week):
-        raise _locked(week)
+    if state.anchor is not None and state.anchor <= week < current and command.now >= rules.lock_of(week):
+        raise _locked(week, rules)
     if week != current:
         detail = f"time is added in its own week, the present one, which began on {current:%Y-%m-%d}"
         raise Refused("week_not_open", detail)
@@ -34,28 +35,28 @@ def log(state: Contract, command: c.LogTime) -> list[Event]:
         "minutes": command.minutes,
         "memo": command.memo,
     }
-    add_closing(logged, e.TimeLogged(**mine, **what))
+    add_closing(logged, e.TimeLogged(**mine, **what), rules)
     return logged.events
 
 
-def correct(state: Contract, command: c.CorrectTime) -> list[Event]:
+def correct(state: Contract, command: c.CorrectTime, rules: Rules) -> list[Event]:
     """Until the timesheet is locked."""
     _require_hours(state, *REVIEW)
-    entry = _open_entry(state, command.entry_id, command.now)
+    entry = _open_entry(state, command.entry_id, command.now, rules)
     minutes = entry.minutes if command.minutes is None else command.minutes
     _require_room(state, entry, entry.date, entry.week, minutes)
     corrected = draft(state)
     what: dict[str, Any] = {"entry_id": entry.id, "minutes": minutes, "memo": command.memo}
-    add_closing(corrected, e.TimeCorrected(**own(state, command), **what))
+    add_closing(corrected, e.TimeCorrected(**own(state, command), **what), rules)
     return corrected.events
 
 
-def remove(state: Contract, command: c.RemoveTime) -> list[Event]:
+def remove(state: Contract, command: c.RemoveTime, rules: Rules) -> list[Event]:
     """Until the timesheet is locked."""
     _require_hours(state, *REVIEW)
-    entry = _open_entry(state, command.entry_id, command.now)
+    entry = _open_entry(state, command.entry_id, command.now, rules)
     removed = draft(state)
-    add_closing(removed, e.TimeRemoved(**own(state, command), entry_id=entry.id))
+    add_closing(removed, e.TimeRemoved(**own(state, command), entry_id=entry.id), rules)
     return removed.events
 
 
@@ -67,15 +68,15 @@ def _require_hours(state: Contract, *allowed: Status) -> None:
         raise Refused("time_is_entered_with_eor", "enter the time with the Employer of Record, who runs the payroll")
 
 
-def _locked(week: datetime) -> Refused:
-    detail = f"the timesheet of the week of {week:%Y-%m-%d} was locked at {lock_of(week):%Y-%m-%dT%H:%M:%SZ}"
+def _locked(week: datetime, rules: Rules) -> Refused:
+    detail = f"the timesheet of the week of {week:%Y-%m-%d} was locked at {rules.lock_of(week):%Y-%m-%dT%H:%M:%SZ}"
     return Refused("timesheet_locked", detail)
 
 
-def _open_entry(state: Contract, entry_id: str, now: datetime) -> TimeEntry:
+def _open_entry(state: Contract, entry_id: str, now: datetime, rules: Rules) -> TimeEntry:
     entry = entry_of(state, entry_id)
-    if entry.locked or now >= lock_of(entry.week):
-        raise _locked(entry.week)
+    if entry.locked or now >= rules.lock_of(entry.week):
+        raise _locked(entry.week, rules)
     return entry
 
 

@@ -4,11 +4,11 @@ from ledger import commands as c
 from ledger import events as e
 from ledger.aggregates.contract.guards import REVIEW, WORK, own, require, require_fixed_price, require_no_eor
 from ledger.aggregates.contract.state import Contract, Milestone, milestone_of
-from ledger.calendar import review_window
 from ledger.commands import Command
 from ledger.errors import Refused
 from ledger.events import Event
 from ledger.ids import PAYOUT, derive
+from ledger.rules import Rules
 
 
 def add(state: Contract, command: c.AddMilestone) -> list[Event]:
@@ -53,7 +53,7 @@ def activate(state: Contract, command: c.ActivateMilestone) -> list[Event]:
     return [e.MilestoneActivated(**own(state, command), milestone_id=milestone.id)]
 
 
-def submit(state: Contract, command: c.SubmitMilestone) -> list[Event]:
+def submit(state: Contract, command: c.SubmitMilestone, rules: Rules) -> list[Event]:
     """Refuses with `milestone_not_active`. After completion, only what was submitted before (rule 11)."""
     again = any(
         one.id == command.milestone_id and one.status == "active" and one.submissions for one in state.milestones
@@ -68,7 +68,7 @@ def submit(state: Contract, command: c.SubmitMilestone) -> list[Event]:
             **own(state, command),
             milestone_id=milestone.id,
             message=command.message,
-            review_deadline=command.at + review_window(state.cadence),
+            review_deadline=command.at + rules.review_window(state.cadence),
         )
     ]
 

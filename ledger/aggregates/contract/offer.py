@@ -13,6 +13,7 @@ from ledger.calendar import week_of
 from ledger.commands import Command
 from ledger.errors import Refused
 from ledger.events import Event
+from ledger.rules import Rules
 
 
 def offer(command: c.OfferContract, others: Mapping[str, Any]) -> list[Event]:
@@ -46,7 +47,7 @@ def offer(command: c.OfferContract, others: Mapping[str, Any]) -> list[Event]:
 
 
 def answer_offer(
-    state: Contract, command: c.AcceptOffer | c.DeclineOffer | c.WithdrawOffer, others: Mapping[str, Any]
+    state: Contract, command: c.AcceptOffer | c.DeclineOffer | c.WithdrawOffer, others: Mapping[str, Any], rules: Rules
 ) -> list[Event]:
     """Refuses with `already_decided`."""
     if state.status != "invited":
@@ -62,21 +63,21 @@ def answer_offer(
     accepted.add(
         e.OfferAccepted(**mine, payout_method_on_file=freelancer is not None and freelancer.method is not None)
     )
-    return _activate_when_ready(accepted, command)
+    return _activate_when_ready(accepted, command, rules)
 
 
-def confirm_payout_method(state: Contract, command: c.ConfirmPayoutMethod) -> list[Event]:
+def confirm_payout_method(state: Contract, command: c.ConfirmPayoutMethod, rules: Rules) -> list[Event]:
     if state.payout_method_on_file:
         return []
     confirmed = draft(state)
     confirmed.add(e.PayoutMethodConfirmed(**own(state, command)))
-    return _activate_when_ready(confirmed, command)
+    return _activate_when_ready(confirmed, command, rules)
 
 
-def _activate_when_ready(events: Draft[Contract], command: Command) -> list[Event]:
+def _activate_when_ready(events: Draft[Contract], command: Command, rules: Rules) -> list[Event]:
     state = events.state
     if state.ready:
-        add_closing(events, e.ContractActivated(**own(state, command), anchor=week_of(command.at)))
+        add_closing(events, e.ContractActivated(**own(state, command), anchor=week_of(command.at)), rules)
     return events.events
 
 
@@ -111,20 +112,20 @@ def recommend(state: Contract, command: c.RecommendClassification) -> list[Event
     return [e.ClassificationRecommended(**own(state, command), outcome=command.outcome, reasons=command.reasons)]
 
 
-def decide_classification(state: Contract, command: c.DecideClassification) -> list[Event]:
+def decide_classification(state: Contract, command: c.DecideClassification, rules: Rules) -> list[Event]:
     """Refuses with `already_decided`, and with `classification_required` before the recommendation."""
     _require_unclassified(state)
     if state.recommendation is None:
         raise Refused("classification_required", "the recommendation that was asked for is not there yet")
     decided = draft(state)
     decided.add(e.ClassificationDecided(**own(state, command), outcome=command.outcome))
-    return _activate_when_ready(decided, command)
+    return _activate_when_ready(decided, command, rules)
 
 
 # Employer of Record
 
 
-def set_employer_of_record(state: Contract, command: c.SetEmployerOfRecord) -> list[Event]:
+def set_employer_of_record(state: Contract, command: c.SetEmployerOfRecord, rules: Rules) -> list[Event]:
     """Refuses with `contract_not_active`, `already_decided` (a contractor), `classification_required`."""
     if state.status in ("declined", "withdrawn", "completed"):
         raise Refused("contract_not_active", f"the contract is {state.status}")
@@ -135,29 +136,29 @@ def set_employer_of_record(state: Contract, command: c.SetEmployerOfRecord) -> l
     assigned = draft(state)
     name, schedule = command.name, command.pay_schedule
     assigned.add(e.EmployerOfRecordSet(**own(state, command), eor_id=command.eor_id, name=name, pay_schedule=schedule))
-    return _activate_when_ready(assigned, command)
+    return _activate_when_ready(assigned, command, rules)
 
 
 # Status
 
 
-def complete(state: Contract, command: c.CompleteContract) -> list[Event]:
+def complete(state: Contract, command: c.CompleteContract, rules: Rules) -> list[Event]:
     require(state, "active", "suspended")
     completed = draft(state)
-    add_closing(completed, e.ContractCompleted(**own(state, command), reason=command.reason))
+    add_closing(completed, e.ContractCompleted(**own(state, command), reason=command.reason), rules)
     return completed.events
 
 
-def suspend(state: Contract, command: c.SuspendContract) -> list[Event]:
+def suspend(state: Contract, command: c.SuspendContract, rules: Rules) -> list[Event]:
     """Only an active contract is ever suspended (rule 24)."""
     if state.status != "active":
         return []
     suspended = draft(state)
-    add_closing(suspended, e.ContractSuspended(**own(state, command), payout_id=command.payout_id))
+    add_closing(suspended, e.ContractSuspended(**own(state, command), payout_id=command.payout_id), rules)
     return suspended.events
 
 
-def resume(state: Contract, command: c.ResumeContract, others: Mapping[str, Any]) -> list[Event]:
+def resume(state: Contract, command: c.ResumeContract, others: Mapping[str, Any], rules: Rules) -> list[Event]:
     """A suspended contract resumes when none of its payouts is due or failed (rule 24).
 
     That is when the last of them was charged, which need not be the one whose outcome was reported last.
@@ -170,5 +171,5 @@ def resume(state: Contract, command: c.ResumeContract, others: Mapping[str, Any]
     instants = [command.at, *(payout.charged_at for payout in payouts), *(span.end for span in state.spans)]
     resumed = draft(state)
     mine = {**own(state, command), "occurred_at": max(instant for instant in instants if instant is not None)}
-    add_closing(resumed, e.ContractResumed(**mine))
+    add_closing(resumed, e.ContractResumed(**mine), rules)
     return resumed.events

@@ -3,17 +3,20 @@
 from datetime import datetime
 
 from ledger.aggregates.contract.state import Contract, TimeEntry, Timesheet
-from ledger.calendar import CLOSE_AFTER_CYCLE, close_of, cycle_of, lock_of, review_window
+from ledger.calendar import cycle_length, cycle_of
+from ledger.rules import Rules
 
 
-def next_close(state: Contract) -> datetime | None:
+def next_close(state: Contract, rules: Rules) -> datetime | None:
     """The next Monday 12:00 at which there is something to lock, bill or invoice; None when there is nothing."""
     instants = [bonus.invoice_at for bonus in state.bonuses if bonus.payout_id is None]
     if not state.through_eor:
-        instants += [lock_of(entry.week) for entry in state.entries if not entry.locked]
-        instants += [close_of(cycle_of_week(state, sheet.week)[1]) for sheet in state.timesheets if not sheet.billed]
+        instants += [rules.lock_of(entry.week) for entry in state.entries if not entry.locked]
+        instants += [
+            rules.close_of(cycle_of_week(state, sheet.week)[1]) for sheet in state.timesheets if not sheet.billed
+        ]
         cycle = unbilled_rate_cycle(state)
-        instants += [close_of(cycle[1])] if cycle else []
+        instants += [rules.close_of(cycle[1])] if cycle else []
     return min(instants, default=None)
 
 
@@ -24,12 +27,12 @@ def cycle_of_week(state: Contract, instant: datetime) -> tuple[datetime, datetim
     return cycle_of(state.anchor, state.cadence, instant)
 
 
-def cycle_closing_at(state: Contract, at: datetime) -> tuple[datetime, datetime] | None:
+def cycle_closing_at(state: Contract, at: datetime, rules: Rules) -> tuple[datetime, datetime] | None:
     """The billing cycle whose close is at that instant."""
-    end = at - CLOSE_AFTER_CYCLE
-    if state.anchor is None or end <= state.anchor or (end - state.anchor) % review_window(state.cadence):
+    end = at - rules.close_after_cycle
+    if state.anchor is None or end <= state.anchor or (end - state.anchor) % cycle_length(state.cadence):
         return None
-    return cycle_of_week(state, end - review_window(state.cadence))
+    return cycle_of_week(state, end - cycle_length(state.cadence))
 
 
 def unbilled_rate_cycle(state: Contract) -> tuple[datetime, datetime] | None:
@@ -44,9 +47,9 @@ def unbilled_rate_cycle(state: Contract) -> tuple[datetime, datetime] | None:
     return None
 
 
-def open_entries(state: Contract, lock: datetime) -> list[TimeEntry]:
+def open_entries(state: Contract, lock: datetime, rules: Rules) -> list[TimeEntry]:
     """The entries of the week that is locked at that instant."""
-    return [entry for entry in state.entries if not entry.locked and lock_of(entry.week) == lock]
+    return [entry for entry in state.entries if not entry.locked and rules.lock_of(entry.week) == lock]
 
 
 def unbilled_timesheets(state: Contract, cycle: tuple[datetime, datetime]) -> list[Timesheet]:
