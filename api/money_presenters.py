@@ -7,7 +7,8 @@ from ledger import ids
 from ledger.aggregates.adjustment import Adjustment
 from ledger.aggregates.payout import Payout, Reversal
 from ledger.postings import Entry
-from ledger.store.reader import BalanceView, EventView, Line, Totals
+from ledger.store.funds import BalanceView, Line, Totals
+from ledger.store.reader import EventView
 
 OBJECTION = "obj"
 STAMP = ("actor", "occurred_at", "recorded_at", "command_id", "cause_id", "rule_version")

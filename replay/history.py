@@ -12,6 +12,7 @@ from ledger.store.reader import EventView
 from replay import texts as vault_texts
 from replay.rules import rules_of
 from replay.sources import Histories, Source
+from replay.times import AtTimes
 from replay.words import sentence
 
 SUBJECTS = (ids.CONTRACT, ids.PAYOUT, ids.FREELANCER, ids.CLIENT)
@@ -50,13 +51,15 @@ class History:
     events: tuple[Happening, ...]
 
 
-def history(source: Source, subject: str) -> History | None:
+def history(
+    source: Source, subject: str, *, as_of: datetime | None = None, known_at: datetime | None = None
+) -> History | None:
     """Everything that happened to a contract, a payout or a party, in order; None where nothing ever did.
 
     A contract's holds its payouts'; a payout's begins with what made it; corrections of any of it are among the events.
-    Raises ValueError for an id of something else.
+    `as_of` leaves only what occurred by then, `known_at` what was recorded by then. Raises ValueError for another kind of id.
     """
-    reader = source.reader
+    reader = AtTimes(source.reader, as_of=as_of, known_at=known_at)
     position = reader.position("history")
     views = _views(reader, subject)
     if not views:

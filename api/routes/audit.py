@@ -12,6 +12,7 @@ from api.routes.funds import require_past
 from api.schemas.audit import CheckpointsOut, HistoryOut, IntegrityOut, TrialBalanceOut
 from ledger.aggregates.contract import Contract
 from replay import balances as replay
+from replay.times import AtTimes
 
 router = new_router("Audit")
 
@@ -55,10 +56,14 @@ def get_checkpoints(call: Calling) -> Answer:
 
 
 @router.get("/v1/audit/contracts/{contract_id}/history", response_model=HistoryOut)
-def get_history(call: Calling, contract_id: str) -> Answer:
-    """Everything that happened to a contract and its payouts, in order, and what each event did to the money."""
+def get_history(call: Calling, contract_id: str, as_of: Moment | None = None, known_at: Moment | None = None) -> Answer:
+    """Everything that happened to a contract and its payouts, in order, and what each event did to the money.
+
+    `as_of`: only what occurred by then; `known_at`: only what was recorded by then.
+    """
     call.read(Contract, contract_id)
-    views = call.ledger.reader.history(contract_id=contract_id)
+    require_past(call, as_of=as_of, known_at=known_at)
+    views = AtTimes(call.ledger.reader, as_of=as_of, known_at=known_at).history(contract_id=contract_id)
     content = {
         "object": "history",
         "contract_id": contract_id,

@@ -18,7 +18,7 @@ from api.schemas.requests import NewWithdrawal
 from ledger import commands as c
 from ledger import ids
 from ledger.aggregates.freelancer import Freelancer, withdrawal_of
-from ledger.store.reader import Line
+from ledger.store.funds import Line
 
 router = new_router("Funds")
 ONE = "/v1/freelancers/{freelancer_id}"
@@ -69,23 +69,28 @@ def list_balance_transactions(
     freelancer_id: str,
     since: Annotated[Moment | None, Query(alias="from")] = None,
     until: Annotated[Moment | None, Query(alias="to")] = None,
+    known_at: Moment | None = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText | None = None,
 ) -> Answer:
-    """Statement lines with running balances, newest first; `from` and `to` (not included) add opening and closing ones."""
+    """Statement lines with running balances, newest first; `from` and `to` (not included) add opening and closing ones.
+
+    `known_at`: the statement as it would have been written then.
+    """
     call.read(Freelancer, freelancer_id)
+    require_past(call, known_at=known_at)
     if since and until and until < since:
         raise invalid("query.to", "must not be before from")
     reader = call.ledger.reader
     before = _before(decode(cursor, parts=3))
-    lines = reader.lines(freelancer_id, since=since, until=until, before=before, limit=limit + 1)
+    lines = reader.lines(freelancer_id, since=since, until=until, known_at=known_at, before=before, limit=limit + 1)
     shown, more = page([(_cursor(line), line) for line in lines], limit)
     stated = since is not None or until is not None
     content = {
         "data": [money_presenters.line(line) for line in shown],
         **more,
-        "opening": _totals(call, freelancer_id, since, opening=True) if stated else None,
-        "closing": _totals(call, freelancer_id, until, opening=False) if stated else None,
+        "opening": _totals(call, freelancer_id, since, known_at, opening=True) if stated else None,
+        "closing": _totals(call, freelancer_id, until, known_at, opening=False) if stated else None,
     }
     return call.answer(content)
 
@@ -109,11 +114,11 @@ def _before(cursor: Cursor | None) -> tuple[datetime, int, str] | None:
         raise invalid("query.cursor", "must be the next_cursor of another page") from None
 
 
-def _totals(call: Call, freelancer_id: str, at: datetime | None, *, opening: bool) -> Json:
+def _totals(call: Call, freelancer_id: str, at: datetime | None, known_at: datetime | None, *, opening: bool) -> Json:
     """The balances just before an instant. Without one: nothing at the beginning, everything at the end."""
     if at is None and opening:
         return {"at": None, "pending": [], "available": [], "in_transit": []}
-    return {"at": at, **money_presenters.buckets(call.ledger.reader.before(freelancer_id, at))}
+    return {"at": at, **money_presenters.buckets(call.ledger.reader.before(freelancer_id, at, known_at))}
 
 
 @router.get(f"{ONE}/earnings", response_model=EarningsOut)

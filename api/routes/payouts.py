@@ -10,12 +10,14 @@ from api.pagination import DEFAULT_LIMIT, CursorText, Limit, Moment, Named, deco
 from api.problems import missing
 from api.route import new_router
 from api.routes.common import CREATED, NO_BODY, payout_json, payout_now
+from api.routes.funds import require_past
 from api.schemas.answers import Page
 from api.schemas.funds import ExplanationOut, ObjectionOut, PayoutOut, ReversalOut
 from api.schemas.requests import NewObjection, NewReversal, Reduction
 from ledger import commands as c
 from ledger import ids
 from ledger.aggregates.payout import Payout, Status, reversal_of
+from replay.times import AtTimes
 
 router = new_router("Payouts")
 ONE = "/v1/payouts/{payout_id}"
@@ -58,12 +60,19 @@ def get_payout(call: Calling, payout_id: str) -> Answer:
 
 
 @router.get(f"{ONE}/explain", response_model=ExplanationOut)
-def explain_payout(call: Calling, payout_id: str) -> Answer:
-    """Why the money is where it is: each event, the rule applied, what is awaited and until when."""
+def explain_payout(
+    call: Calling, payout_id: str, as_of: Moment | None = None, known_at: Moment | None = None
+) -> Answer:
+    """Why the money is where it is: each event, the rule applied, what is awaited and until when.
+
+    `as_of`: why it was where it was then; `known_at`: as it would have been explained then.
+    """
     from replay.explain import explain  # here, because starting a server does not need it
 
     call.read(Payout, payout_id)
-    explanation = explain(call.ledger.reader, payout_id, call.ledger.clock.now())
+    now = require_past(call, as_of=as_of, known_at=known_at)
+    times = AtTimes(call.ledger.reader, as_of=as_of, known_at=known_at)
+    explanation = explain(times, payout_id, as_of or known_at or now)
     if explanation is None:
         raise missing("payout")
     return call.answer(explanation)

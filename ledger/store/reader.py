@@ -1,4 +1,4 @@
-"""Reading the projections: balances, statements, contracts, payouts, histories. Nothing here writes."""
+"""Reading the projections: contracts, payouts, earnings, histories, and what `funds` reads. Nothing here writes."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -16,10 +16,9 @@ from ledger.aggregates.freelancer import Freelancer
 from ledger.aggregates.payout import Payout
 from ledger.events import Event
 from ledger.postings import Entry
-from ledger.store.log import LedgerLog, Stored
+from ledger.store.funds import NO_UPPER_BOUND, Funds, Totals
+from ledger.store.log import Stored
 
-Totals = dict[str, int]
-"""Minor units by currency."""
 WAIT_STEP_SECONDS = 0.003
 
 
@@ -30,32 +29,6 @@ class ProjectionHealth(NamedTuple):
     position: int
     lag: int
     error: str | None
-
-
-class BalanceView(NamedTuple):
-    position: int
-    pending: Totals
-    available: Totals
-    in_transit: Totals
-
-
-class Line(NamedTuple):
-    """A statement line: what an event changed, and the balances after it."""
-
-    freelancer_id: str
-    currency: str
-    occurred_at: datetime
-    position: int
-    recorded_at: datetime
-    type: str
-    subject: str
-    pending_change: int
-    available_change: int
-    in_transit_change: int
-    pending: int
-    available: int
-    in_transit: int
-    available_on: datetime | None
 
 
 class Earnings(NamedTuple):
@@ -76,16 +49,8 @@ class EventView(NamedTuple):
     entries: list[Entry]
 
 
-_NO_UPPER_BOUND = 2**63 - 1
-_STATEMENT_COLUMNS = (
-    "l.freelancer_id, l.currency, l.occurred_at, l.position, l.recorded_at, l.type, l.subject,"
-    " l.pending_change, l.available_change, l.in_transit_change, l.pending, l.available, l.in_transit"
-)
-
-
-class Reader:
-    def __init__(self, log: LedgerLog) -> None:
-        self._log, self._database = log, log.database
+class Reader(Funds):
+    """Everything that is projected. Balances and statements are `Funds`."""
 
     # How far
 
@@ -191,102 +156,6 @@ class Reader:
             (*(value for _, value in given), limit),
         )
 
-    # Balances
-
-    def balance(
-        self,
-        freelancer_id: str,
-        *,
-        as_of: datetime | None = None,
-        known_at: datetime | None = None,
-        at_position: int | None = None,
-    ) -> BalanceView:
-        """Now, or as of an instant, or as known at one, or at a log position: what moved by then, summed.
-
-        A currency appears once the freelancer has had money in it.
-        """
-        if as_of is None and known_at is None and at_position is None:
-            return self._balance_now(freelancer_id)
-        if known_at is None and at_position is None:
-            query = (
-                "SELECT DISTINCT ON (currency) currency, pending, available, in_transit FROM statement_lines"
-                " WHERE freelancer_id = %(who)s AND occurred_at <= %(as_of)s"
-                " ORDER BY currency, occurred_at DESC, position DESC"
-            )
-        else:
-            query = (
-                "SELECT currency, sum(pending_change) AS pending, sum(available_change) AS available,"
-                " sum(in_transit_change) AS in_transit FROM statement_lines WHERE freelancer_id = %(who)s"
-                " AND occurred_at <= coalesce(%(as_of)s::timestamptz, 'infinity')"
-                " AND recorded_at <= coalesce(%(known_at)s::timestamptz, 'infinity')"
-                " AND position <= coalesce(%(position)s::bigint, 9223372036854775807)"
-                " GROUP BY currency ORDER BY currency"
-            )
-        values = {"who": freelancer_id, "as_of": as_of, "known_at": known_at, "position": at_position}
-        position = self.position("statements")
-        rows = sorted(self._database.fetch(query, values), key=lambda row: str(row["currency"]))
-        buckets = [{row["currency"]: int(row[bucket]) for row in rows} for bucket in postings.BUCKETS]
-        return BalanceView(position if at_position is None else min(position, at_position), *buckets)
-
-    def _balance_now(self, freelancer_id: str) -> BalanceView:
-        accounts = {f"{freelancer_id}:{bucket}": bucket for bucket in postings.BUCKETS}
-        rows = self._database.fetch(
-            "SELECT p.position, b.account, b.currency, b.balance FROM projections p"
-            " LEFT JOIN balances b ON b.account = ANY(%s) WHERE p.name = 'balances'",
-            (list(accounts),),
-        )
-        found = [row for row in rows if row["account"] is not None]
-        currencies = sorted({row["currency"] for row in found})
-        totals = {bucket: dict.fromkeys(currencies, 0) for bucket in postings.BUCKETS}
-        for row in found:
-            totals[accounts[row["account"]]][row["currency"]] = int(row["balance"])
-        return BalanceView(
-            rows[0]["position"] if rows else 0, totals["pending"], totals["available"], totals["in_transit"]
-        )
-
-    def lines(
-        self,
-        freelancer_id: str,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        before: tuple[datetime, int, str] | None = None,
-        limit: int,
-    ) -> list[Line]:
-        """Statement lines, newest first: from `since`, before `until`, and before a line's (occurred_at, position, currency)."""
-        rows = self._database.fetch(
-            f"SELECT {_STATEMENT_COLUMNS}, p.available_on FROM statement_lines l LEFT JOIN payouts p ON p.id = l.subject"
-            " WHERE l.freelancer_id = %(who)s"
-            " AND l.occurred_at >= coalesce(%(since)s::timestamptz, '-infinity')"
-            " AND l.occurred_at < coalesce(%(until)s::timestamptz, 'infinity')"
-            " AND (l.occurred_at, l.position, l.currency) <"
-            " (coalesce(%(at)s::timestamptz, 'infinity'), %(position)s, %(currency)s)"
-            " ORDER BY l.occurred_at DESC, l.position DESC, l.currency DESC LIMIT %(limit)s",
-            {
-                "who": freelancer_id,
-                "since": since,
-                "until": until,
-                "at": before[0] if before else None,
-                "position": before[1] if before else _NO_UPPER_BOUND,
-                "currency": before[2] if before else "",
-                "limit": limit,
-            },
-        )
-        for row in rows:
-            row.update({bucket: int(row[bucket]) for bucket in postings.BUCKETS})
-        return [Line(**row) for row in rows]
-
-    def before(self, freelancer_id: str, instant: datetime | None) -> BalanceView:
-        """The balances just before an instant; after everything known when that is None."""
-        rows = self._database.fetch(
-            "SELECT DISTINCT ON (currency) currency, pending, available, in_transit FROM statement_lines"
-            " WHERE freelancer_id = %s AND occurred_at < coalesce(%s::timestamptz, 'infinity')"
-            " ORDER BY currency, occurred_at DESC, position DESC",
-            (freelancer_id, instant),
-        )
-        buckets = [{row["currency"]: int(row[bucket]) for row in rows} for bucket in postings.BUCKETS]
-        return BalanceView(self.position("statements"), *buckets)
-
     def earnings(self, freelancer_id: str) -> Earnings:
         """What was released to the freelancer, not to an Employer of Record, less what was reversed after release."""
         rows = self._database.fetch(
@@ -347,7 +216,7 @@ class Reader:
 
     def history(self, *, contract_id: str | None = None, payout_id: str | None = None) -> list[EventView]:
         """Everything that happened to a contract, its payouts included, or to one payout, in order."""
-        return self.events(contract_id=contract_id, payout_id=payout_id, limit=_NO_UPPER_BOUND)
+        return self.events(contract_id=contract_id, payout_id=payout_id, limit=NO_UPPER_BOUND)
 
     def trial_balance(self) -> tuple[int, list[tuple[str, str, int]]]:
         """The position, and (account, currency, credits less debits) of every account, now."""

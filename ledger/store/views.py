@@ -204,15 +204,14 @@ def fold_into(connection: Connection[Any], projection: Projection, records: list
         write(connection, table, rows)
 
 
-def write(connection: Connection[Any], table: Table, rows: Rows, into: str | None = None) -> None:
-    """Writes the changed rows of a table, or of another one of its shape."""
+def write(connection: Connection[Any], table: Table, rows: Rows) -> None:
+    """Writes the changed rows of a table."""
     changed = rows.changed[table.name]
     kept = rows.rows[table.name]
     present = [kept[key] for key in changed if key in kept]
     gone = [key for key in changed if key not in kept]
-    target = into or table.name
     if present and table.append_only:
-        with connection.cursor().copy(f"COPY {target} ({', '.join(table.columns)}) FROM STDIN".encode()) as copy:
+        with connection.cursor().copy(f"COPY {table.name} ({', '.join(table.columns)}) FROM STDIN".encode()) as copy:
             values = itemgetter(*table.columns)
             for row in present:
                 copy.write_row(values(row))
@@ -222,7 +221,7 @@ def write(connection: Connection[Any], table: Table, rows: Rows, into: str | Non
         conflict = f" ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {update}"
         columns = ", ".join(table.columns)
         connection.execute(
-            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM json_to_recordset(%s::json)"
+            f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM json_to_recordset(%s::json)"
             f" AS r ({_typed(table.columns)}){conflict}".encode(),
             (dump(table, present),),
         )
@@ -230,7 +229,7 @@ def write(connection: Connection[Any], table: Table, rows: Rows, into: str | Non
         keys = [dict(zip(table.key, key, strict=True)) for key in gone]
         matches = " AND ".join(f"t.{column} = r.{column}" for column in table.key)
         connection.execute(
-            f"DELETE FROM {target} t USING json_to_recordset(%s::json) AS r ({_typed_key(table)}) WHERE {matches}".encode(),
+            f"DELETE FROM {table.name} t USING json_to_recordset(%s::json) AS r ({_typed_key(table)}) WHERE {matches}".encode(),
             (orjson.dumps(keys).decode(),),
         )
 
@@ -310,24 +309,3 @@ def _typed(columns: dict[str, str]) -> str:
 
 def _typed_key(table: Table) -> str:
     return _typed({column: table.columns[column] for column in table.key})
-
-
-def refold(
-    log: LedgerLog, projections: Sequence[Projection], until: int, on_batch: Callable[[int], None]
-) -> dict[str, Rows]:
-    """Every projection folded from zero in memory, up to a position: its rows by the projection's name."""
-    folded = {projection.name: Rows(projection.tables) for projection in projections}
-    position = 0
-    while batch := log.read(position, BATCH, until):
-        records = [record_of(stored) for stored in batch]
-        for projection in projections:
-            projection.fold(folded[projection.name], wanted(projection, records))
-        position = batch[-1].position
-        on_batch(len(batch))
-    return folded
-
-
-def stored_rows(table: Table, connection: Connection[Any]) -> dict[Key, Row]:
-    """Every row of a table, by its key."""
-    rows = _fetch(connection, table, f"SELECT {selected(table)} FROM {table.name} t", {})
-    return {table.key_of(row): row for row in rows}

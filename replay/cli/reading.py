@@ -24,6 +24,7 @@ from replay.explain import explain as explain_payout
 from replay.history import SUBJECTS, History
 from replay.history import history as history_of
 from replay.sources import Source
+from replay.times import AtTimes
 from replay.values import entry_json
 
 
@@ -33,6 +34,8 @@ from replay.values import entry_json
 )
 def history(
     subject: Annotated[str, typer.Argument(metavar="CONTRACT|PAYOUT|FREELANCER", help="The id of one of them.")],
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
     where: From = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -41,7 +44,7 @@ def history(
     require_one_format(as_json, as_csv)
     require_kind(subject, *SUBJECTS)
     with source(where) as read:
-        found = history_of(read, subject)
+        found = history_of(read, subject, as_of=as_of, known_at=known_at)
     if found is None:
         fail(NO_SUCH.format(what="history of", identifier=subject), UNKNOWN)
     if as_json:
@@ -131,13 +134,16 @@ def trial_balance(
 @app.command(short_help="Why is this money here?", epilog="Example: replay explain pay_k2v7q4mzt5xw3n6j2aq4")
 def explain(
     payout: Annotated[str, typer.Argument(metavar="PAYOUT", help="The id of a payout.")],
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
     where: From = None,
     as_json: AsJson = False,
 ) -> None:
-    """Why is this money where it is: each event, the rule applied, what is awaited and until when."""
+    """Why is this money where it is, or was: each event, the rule applied, what is awaited and until when."""
     require_kind(payout, ids.PAYOUT)
     with source(where) as read:
-        found = explain_payout(read.reader, payout, read.clock.now())
+        times = AtTimes(read.reader, as_of=as_of, known_at=known_at)
+        found = explain_payout(times, payout, as_of or known_at or read.clock.now())
     if found is None:
         fail(NO_SUCH.format(what="payout", identifier=payout), UNKNOWN)
     if as_json:

@@ -11,8 +11,8 @@ import pytest
 from ledger import events as e
 from ledger import postings
 from ledger.bootstrap import Ledger
+from ledger.store.funds import BalanceView
 from ledger.store.log import Stored
-from ledger.store.reader import BalanceView
 from tests.play import DAY, MICROSECOND, Play, utc
 from tests.processes import together
 

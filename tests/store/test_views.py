@@ -11,9 +11,9 @@ from ledger.bootstrap import Ledger
 from ledger.processors.protocol import Outcome, Request
 from ledger.projections import PROJECTIONS
 from ledger.projections.balances import Balances
-from ledger.projections.rows import Record, Rows
+from ledger.projections.rows import Key, Record, Row, Rows, Table
 from ledger.store import views
-from ledger.store.views import Views, _unwanted, record_of, refold, stored_rows
+from ledger.store.views import Views, _unwanted, record_of, selected, wanted
 from ledger.upcasters import UPCASTERS
 from tests.databases import Server
 from tests.play import DAY, HOUR, Play, utc
@@ -25,12 +25,20 @@ TABLES = [table for projection in PROJECTIONS for table in projection.tables]
 def live(ledger: Ledger) -> dict[str, str]:
     """Every projected table, as bytes in a fixed order."""
     with ledger.database.connection() as connection:
-        return {table.name: _dumped(table, stored_rows(table, connection)) for table in TABLES}
+        return {table.name: _dumped(table, _stored(table, connection)) for table in TABLES}
+
+
+def _stored(table: Table, connection: psycopg.Connection[Any]) -> dict[Key, Row]:
+    found = connection.execute(f"SELECT {selected(table)} FROM {table.name} t".encode()).fetchall()
+    return {table.key_of(row): views.load(table, row) for row in found}
 
 
 def refolded(ledger: Ledger, until: int | None = None) -> dict[str, str]:
-    """The same, from the log alone."""
-    folded = refold(ledger.log, PROJECTIONS, ledger.log.head() if until is None else until, lambda _: None)
+    """The same, from the log alone: folded in memory, in one piece."""
+    records = [record_of(stored) for stored in ledger.log.read_all(until=until)]
+    folded = {projection.name: Rows(projection.tables) for projection in PROJECTIONS}
+    for projection in PROJECTIONS:
+        projection.fold(folded[projection.name], wanted(projection, records))
     return {
         table.name: _dumped(table, folded[projection.name].rows[table.name])
         for projection in PROJECTIONS
