@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import orjson
 
-from ledger.store.log import LedgerLog
+from replay.sources import EventSource
 
 
-def lines(log: LedgerLog, on_events: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
+def lines(log: EventSource, on_events: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
     """A line for each event up to the present head, with its place, the stored bytes as text, and its hash in hex."""
     head = log.head()
     for stored in log.read_all(until=head):

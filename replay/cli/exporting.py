@@ -1,26 +1,158 @@
-"""The log, for other programs: `replay export`."""
+"""The log or its postings, for other programs: `replay export`."""
 
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
-from replay import output
-from replay.cli.common import UNUSABLE, app, fail, live
-from replay.export import lines
+from replay import export, export_beancount, export_csv, export_hledger, output
+from replay.cli.common import UNUSABLE, AsOf, From, KnownAt, app, fail, live, source
+from replay.sources import EventSource, Source
+
+STDOUT = Path("-")
 
 
-@app.command(short_help="The log, for another program", epilog="Example: replay export log.jsonl")
-def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not be there.")],
+class Format(StrEnum):
+    """What an export may be written as."""
+
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    CSV = "csv"
+    HLEDGER = "hledger"
+    BEANCOUNT = "beancount"
+
+
+POSTINGS: dict[Format, Callable[..., Iterator[str]]] = {
+    Format.CSV: export_csv.lines,
+    Format.HLEDGER: export_hledger.lines,
+    Format.BEANCOUNT: export_beancount.lines,
+}
+"""Exports of what moved, as text; the others hold the whole log."""
+
+
+@app.command(
+    "export",
+    short_help="The log, for another program",
+    epilog="Example: replay export --format hledger --as-of 2026-01-31T23:59:59Z january.journal",
+)
+def export_log(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            allow_dash=True,
+            help="The file to write, a folder for parquet; it must not be there. `-` is the standard output.",
+        ),
+    ],
+    format_: Annotated[Format, typer.Option("--format", help="What to write it as.")] = Format.JSONL,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    where: From = None,
 ) -> None:
-    """The whole log as lines of JSON, byte for byte, for a verifier of your own; the chain's head is signed as well."""
-    with live() as read, output.progress("Exporting") as further:
-        try:
-            with file.open("xb") as target:
-                target.writelines(lines(read.log, further))
-            read.checkpoints.write(read.log, read.clock)
-        except FileExistsError:
-            fail(f"{file} is there already: name another file", UNUSABLE)
-        except OSError as error:
-            fail(f"the export cannot be written: {error}", UNUSABLE)
+    """The log, or its postings, for another program.
+
+    jsonl: the whole log as lines of JSON, byte for byte, for a verifier of your own; the chain's head is signed as well.
+    parquet: the whole log in typed columns, by month. csv: a row for each side of a posting, for a spreadsheet. hledger,
+    beancount: the postings as plain-text accounting, with the balances they must come to.
+    """
+    if format_ not in POSTINGS and (as_of or known_at):
+        raise typer.BadParameter(
+            f"{format_} holds the whole log, which can be verified: --as-of and --known-at are for {', '.join(POSTINGS)}"
+        )
+    if format_ is Format.PARQUET and file == STDOUT:
+        raise typer.BadParameter("parquet is written to a folder: name one that is not there yet")
+    if file != STDOUT and (file.exists() or file.is_symlink()):
+        fail(f"{file} is there already: name another file", UNUSABLE)
+    if format_ is Format.JSONL:
+        _export_jsonl(file, where)
+    elif format_ is Format.PARQUET:
+        from replay.archive import (
+            archive,
+        )  # reading and writing Parquet: a quarter of a second that others need not wait
+
+        with source(where) as read, output.progress("Exporting") as further:
+            archive(read.log, file, on_events=further)
+    else:
+        with source(where) as read, output.progress("Exporting") as further:
+            _write(file, _encoded(POSTINGS[format_], read.log, as_of, known_at, further))
+
+
+def _export_jsonl(file: Path, where: Path | None) -> None:
+    def write(read: Source) -> None:
+        with output.progress("Exporting") as further:
+            _write(file, export.lines(read.log, further))
+
+    if where is not None:
+        with source(where) as read:
+            write(read)
+    else:
+        with live() as ledger:
+            write(ledger)
+            ledger.checkpoints.write(ledger.log, ledger.clock)
+
+
+def _encoded(
+    lines: Callable[..., Iterator[str]],
+    log: EventSource,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    on_events: Callable[..., None],
+) -> Iterator[bytes]:
+    for piece in lines(log, as_of=as_of, known_at=known_at, on_events=on_events):
+        yield piece.encode()
+
+
+def _write(file: Path, pieces: Iterable[bytes]) -> None:
+    """The pieces, at once or not at all: a file that an interruption has left half written never has this name."""
+    try:
+        if file == STDOUT:
+            _to_stdout(pieces)
+        else:
+            _to_file(file, pieces)
+    except FileExistsError:
+        fail(f"{file} is there already: name another file", UNUSABLE)
+    except OSError as error:
+        fail(f"the export cannot be written: {error}", UNUSABLE)
+
+
+def _to_stdout(pieces: Iterable[bytes]) -> None:
+    target = sys.stdout.buffer
+    try:
+        target.writelines(pieces)
+        target.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), target.fileno())  # so that the flush at exit has somewhere to go
+        raise typer.Exit(UNUSABLE) from None
+
+
+def _to_file(file: Path, pieces: Iterable[bytes]) -> None:
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("xb") as target:
+            _copy(pieces, target)
+        _name(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _name(partial: Path, file: Path) -> None:
+    """A link, unlike a rename, replaces nothing that came to be there meanwhile; not every file system has them."""
+    try:
+        os.link(partial, file)
+    except FileExistsError:
+        raise
+    except OSError:
+        if file.exists():
+            raise FileExistsError(file) from None
+        partial.rename(file)
+
+
+def _copy(pieces: Iterable[bytes], target: BinaryIO) -> None:
+    target.writelines(pieces)
+    target.flush()
+    os.fsync(target.fileno())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import PATIENCE_SECONDS
 from tests.replay.conftest import Copy
 
 VERIFIER = Path(__file__).parent.parent.parent / "docs" / "verify_log.py"
@@ -15,7 +16,7 @@ VERIFIER = Path(__file__).parent.parent.parent / "docs" / "verify_log.py"
 def verdict(log: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     key = (folder / "public-key").read_text().strip()
     command = [sys.executable, str(VERIFIER), str(log), str(folder / "checkpoints.jsonl"), key]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
 
 
 @pytest.fixture
