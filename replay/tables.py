@@ -1,17 +1,13 @@
 """Results as people read them: amounts with their decimals, one table a question."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from ledger.postings import Entry
 from replay.balances import Balance, TrialBalance
-from replay.findings import Finding, Report
 from replay.history import Happening, History
 from replay.output import row, show, table
 from replay.values import instant, money
-
-SHOWN = 20
-"""How many findings are shown to people; programs get them all."""
 
 
 def show_history(found: History) -> None:
@@ -38,9 +34,13 @@ def _texts(details: dict[str, Any], prefix: str = "") -> list[str]:
             for number, item in enumerate(value, 1):
                 lines += _texts(item, f"{prefix}{name} {number} ") if isinstance(item, dict) else []
         elif isinstance(value, dict) and "vault_id" in value:
-            text = "(withheld)" if value.get("withheld") else "(erased)" if value["erased"] else f"“{value['text']}”"
-            lines.append(f"  {prefix}{name}: {text}")
+            lines.append(f"  {prefix}{name}: {_text(value)}")
     return lines
+
+
+def _text(value: dict[str, Any]) -> str:
+    marks = [mark for mark in ("withheld", "redacted", "unavailable", "erased") if value.get(mark)]
+    return f"({marks[0]})" if marks else f"“{value['text']}”"
 
 
 def show_trial_balance(found: TrialBalance) -> None:
@@ -93,54 +93,3 @@ def _numbers(rules: Iterable[dict[str, Any]]) -> str:
 
 def _moved(entry: dict[str, Any]) -> str:
     return f"  {entry['direction']:6} {entry['account']}  {money(entry['amount'], entry['currency'])}"
-
-
-def show_report(report: Report) -> None:
-    show(
-        f"The log: {report.events} events on {report.streams} streams, up to position {report.position}",
-        f"Chain head: {report.head_hash}, {report.checkpoints} signed checkpoint(s) agree",
-        f"Texts: {report.texts_intact} intact, {report.texts_erased} erased",
-        f"Books: {report.accounts} accounts, {report.payouts} payouts, {report.freelancers} freelancers",
-    )
-    totals = table("currency", "debits", "credits", right=["debits", "credits"])
-    for one in report.totals:
-        row(totals, one.currency, money(one.debits, one.currency), money(one.credits, one.currency))
-    counts = table("projection refolded", "up to position", "rows", right=["up to position", "rows"])
-    for projection in report.projections:
-        row(counts, projection.name, projection.position, projection.rows)
-    show(totals, counts)
-    if report.ok:
-        show("OK: the log is intact, every invariant holds, and every projection is what the log gives.")
-    else:
-        _show_findings(report.finding_count, report.findings)
-        if report.tampering is not None:
-            show(f"What was done: {report.tampering.what}.")
-
-
-def _show_findings(count: int, findings: Sequence[Finding]) -> None:
-    show(f"NOT OK: {count} divergence(s). The first:", *(f"  {line}" for line in _described(findings[0])))
-    if count > 1:
-        made = table("#", "event", "check", "about", "what", "minor units", right=["#", "minor units"])
-        for one in findings[1:SHOWN]:
-            about = " ".join(filter(None, (one.projection, one.key or one.account, one.column)))
-            row(made, one.position, one.event_id, one.check, about, one.what, one.minor_units)
-        show(made)
-    if count > SHOWN:
-        show(f"{count - SHOWN} more; --json names the first {len(findings)}.")
-
-
-def _described(one: Finding) -> list[str]:
-    where = "" if one.position is None else f" at position {one.position}"
-    event = f", event {one.event_id}" if one.event_id else ""
-    lines = [f"{one.check}{where}{event}: {one.what}"]
-    if one.projection:
-        lines.append(" ".join(filter(None, (f"projection {one.projection}", one.key, one.column))))
-    if one.column:
-        lines.append(f"live: {one.live}    refolded: {one.refolded}")
-    elif one.live or one.refolded:
-        lines.append(f"live: {one.live}" if one.live else f"refolded: {one.refolded}")
-    if one.account:
-        lines.append(f"account: {one.account}")
-    if one.minor_units is not None:
-        lines.append(f"difference: {one.minor_units} minor units")
-    return lines

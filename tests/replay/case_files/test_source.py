@@ -1,0 +1,68 @@
+"""A case file as the source of other commands."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ledger.ids import derive
+from tests.replay.case_files.conftest import offline, opened
+from tests.replay.conftest import Copy, Replay
+from tests.replay.story import ADA, contract, payout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("history", contract("Logo"), "--json"),
+        ("history", payout("Logo"), "--csv"),
+        ("explain", payout("Logo"), "--json"),
+        ("explain", payout("Logo")),
+    ],
+)
+def test_a_case_file_answers_as_the_ledger_does(
+    case: Callable[..., Path], replay: Replay, arguments: tuple[str, ...]
+) -> None:
+    """But for how far it was read."""
+    file = case("Logo")
+    result = offline(*arguments, "--source", file)
+    assert result.exit_code == 0, result.output
+    here, there = (text.splitlines() for text in (result.stdout, replay(*arguments).stdout))
+    assert [line for line in here if "position" not in line or "event" in line] == [
+        line for line in there if "position" not in line or "event" in line
+    ]
+    assert "holds what belongs to" in result.stderr
+
+
+def test_balances_of_a_case_are_what_its_events_moved(case: Callable[..., Path]) -> None:
+    file = case("Logo")
+    balance = json.loads(offline("balance", ADA, "--json", "--source", file).stdout)
+    assert balance["available"] == [{"amount": 39_000, "currency": "USD"}]
+    trial = json.loads(offline("trial-balance", "--json", "--source", file).stdout)
+    assert trial["accounts"] == opened(file)["accounts"]
+    assert offline("balance", derive("fre", "Eve"), "--source", file).exit_code == 1
+    assert offline("explain", payout("Held"), "--source", file).exit_code == 1
+
+
+def test_texts_that_were_taken_out_are_not_said_to_be_erased(case: Callable[..., Path]) -> None:
+    shown = offline("history", contract("Logo"), "--source", case("Logo", "--redact", "names")).stdout
+    assert "(redacted)" in shown
+    assert "(erased)" not in shown
+    assert "method: (withheld)" in shown
+
+
+def test_a_file_that_is_not_as_it_was_signed_is_no_source(case: Callable[..., Path]) -> None:
+    file = case("Logo")
+    data = json.loads(file.read_bytes())
+    data["case"]["position"] += 1
+    file.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    result = offline("history", contract("Logo"), "--source", file)
+    assert result.exit_code == 2
+    assert "changed after it was signed" in result.stderr
+
+
+def test_a_case_is_not_made_of_a_case(case: Callable[..., Path], shared: Copy, replay: Replay) -> None:
+    result = replay("case", contract("Logo"), "--source", str(case("Logo")))
+    assert result.exit_code == 2
+    assert "this is a case file" in result.stderr
