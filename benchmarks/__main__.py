@@ -14,11 +14,11 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import catch_up, plain, releases
+from benchmarks import catch_up, columnar, past_balance, plain, plain_text, releases, verifying
 from benchmarks.measure import Ratio, Report, timed
 from benchmarks.server import running_server
 
-NAMES = ("balances", "projections", "releases", "figures")
+NAMES = ("balances", "projections", "releases", "figures", "plain_text", "past_balance", "verify", "columnar")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,6 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}; all without a name")
     parser.add_argument("--events", type=int, default=100_000, help="how long the history is that is caught up with")
     parser.add_argument("--payouts", type=int, default=10_000, help="how many payouts are released")
+    parser.add_argument("--freelancers", type=int, default=100_000, help="among how many a past balance is asked for")
+    parser.add_argument(
+        "--archived", type=int, default=1_000_000, help="of how many events the archive is that is folded"
+    )
+    parser.add_argument("--largest", type=int, default=5_000_000, help="and of how many the largest one")
     parser.add_argument("--repeat", type=int, default=3, help="how many turns each side has")
     parser.add_argument("--quick", action="store_true", help="very small, to see that it runs: its ratios say nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
@@ -35,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown := sorted(set(names) - set(NAMES)):
         parser.error(f"there is no benchmark {', '.join(unknown)}: choose of {', '.join(NAMES)}")
     if options.quick:
+        options.archived, options.largest = min(options.archived, 400), min(options.largest, 2_000)
+        options.freelancers = min(options.freelancers, 40)
         options.events, options.payouts, options.repeat = min(options.events, 2_000), min(options.payouts, 100), 1
     report = Report()
     with timed() as clock, running_server() as server:
@@ -51,6 +58,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             releases.run(server, report, payouts=options.payouts, library_payouts=few, repeat=options.repeat)
         if "figures" in names:
             plain.run(server, report, events=options.events // 5, commands=max(5, options.events // 1_000))
+        if "plain_text" in names:
+            plain_text.run(report, events=options.events // 5, repeat=options.repeat)
+        if "past_balance" in names:
+            past_balance.run(server, report, freelancers=options.freelancers, repeat=options.repeat)
+        if "verify" in names:
+            stretch = min(50_000, options.events)
+            verifying.run(server, report, events=options.events, stretch=stretch, repeat=options.repeat)
+        if "columnar" in names:
+            sizes = {"events": options.archived, "largest": max(options.archived, options.largest)}
+            stretch = min(100_000, options.archived)
+            columnar.run(server, report, **sizes, stretch=stretch, repeat=options.repeat)
     gc.unfreeze()
     show(report)
     print(f"{clock.seconds:.0f} s in all")
@@ -73,7 +91,7 @@ def show(report: Report) -> None:
 def _judged(ratio: Ratio) -> str:
     if ratio.target is None:
         return ""
-    return f" (target {ratio.target:.0f}: {'reached' if ratio.ratio >= ratio.target else 'missed'})"
+    return f" (target {ratio.target:g}: {'reached' if ratio.ratio >= ratio.target else 'missed'})"
 
 
 def figures(report: Report) -> dict[str, object]:

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from replay.checks.tampering import Tampering
 
-Check = Literal["log", "text", "invariant", "projection"]
-ORDER: dict[str, int] = {"log": 0, "text": 1, "invariant": 2, "projection": 3}
+Check = Literal["file", "log", "text", "invariant", "projection"]
+ORDER: dict[str, int] = {"file": -1, "log": 0, "text": 1, "invariant": 2, "projection": 3}
 """At one position the cause comes before what follows from it."""
 KEPT = 500
 """How many findings a report names, the first ones; all are counted."""
@@ -35,13 +35,20 @@ class Finding:
 
     @property
     def place(self) -> tuple[Any, ...]:
-        """What is wrong with the log itself comes first, as the rest may follow from it; then by position.
+        """What is wrong with the log itself, or its files, comes first, as the rest may follow from it; then by position.
 
-        Those without a position are last. Rows are compared in no order, so they are put into one by their names.
+        Those without a position are last, but for what is wrong with a whole file. Rows are compared in no order, so they are
+        put into one by their names.
         """
-        unplaced, position = self.position is None, self.position or 0
+        unplaced, position = self.position is None and self.check != "file", self.position or 0
         names = (self.projection, self.key, self.column) if self.check == "projection" else ()
-        return (self.check != "log", unplaced, position, ORDER[self.check], *(name or "" for name in names))
+        return (
+            self.check not in ("file", "log"),
+            unplaced,
+            position,
+            ORDER[self.check],
+            *(name or "" for name in names),
+        )
 
 
 class Findings:
@@ -103,10 +110,15 @@ class Total:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was verified, and what diverged. `head_hash` is the chain's, in hex, to be kept by an auditor."""
+    """Everything that was verified, and what diverged. `head_hash` is the chain's, in hex, to be kept by an auditor.
+
+    `after`: the position behind which verifying began, 0 for the whole log. `not_verified`: what was not looked at, and why.
+    """
 
     object: Literal["verification"]
+    source: Literal["live", "archive", "case"]
     ok: bool
+    after: int
     position: int
     head_hash: str
     events: int
@@ -123,3 +135,4 @@ class Report:
     findings: tuple[Finding, ...]
     tampering: Tampering | None
     """What was done to the log, if anything was."""
+    not_verified: tuple[str, ...]

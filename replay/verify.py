@@ -1,28 +1,27 @@
-"""Is the log intact, and does it still give what the projections say? One pass over it, in one snapshot of the database."""
+"""Is the log intact, and does it still give what the projections say? In one snapshot of the database.
 
-from collections.abc import Callable, Iterator, Sequence
+A quick pass asks whether all is well, in one process or two; where it is not, a thorough pass reads everything once more and
+names what is wrong. So what is found, and how it is said, does not depend on how many processes there were.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import tuple_row
 
 from ledger.projections import PROJECTIONS
 from ledger.projections.rows import Projection, Record
 from ledger.store.checkpoints import Checkpoints
 from ledger.store.database import Database
 from ledger.store.log import Stored
-from replay.checks import tampering
-from replay.checks.accounts import AccountCheck
+from replay.checks import diagnosis, reading
+from replay.checks.books import Books
 from replay.checks.chain import LogCheck
 from replay.checks.checkpoints import CheckpointCheck
-from replay.checks.payouts import PayoutCheck
-from replay.checks.projections import ProjectionCheck, Standing
-from replay.checks.tampering import Tampering
+from replay.checks.projections import ProjectionCheck
+from replay.checks.quick_pass import quick_pass
 from replay.checks.vault import TextCheck
 from replay.findings import Findings, Report
-
-BATCH = 5_000
-"""Events to a round trip."""
 
 Progress = Callable[[int, int], None]
 """Told how many further events were verified, and how many there are."""
@@ -33,39 +32,45 @@ def verify(
     *,
     checkpoints: Checkpoints | None = None,
     projections: Sequence[Projection] = PROJECTIONS,
+    processes: int | None = 1,
     on_events: Progress | None = None,
 ) -> Report:
     """Everything of `domain.md`'s last section, over the whole log. The report is the same for the same database.
 
     `checkpoints`: signed heads of the chain, kept outside the database, that the log must still lead to.
+    `processes`: 1 or 2; None: 2 where there are so many cores and the log is long enough for it.
     Reads one snapshot, in a read-only transaction: what is written meanwhile neither waits for it nor disturbs it.
     Each projection is compared where it stands, so one that lags behind the log is no finding.
     """
     findings = Findings()
     kept = CheckpointCheck(checkpoints, findings)  # read before the snapshot: none of them is newer than it
-    with database.connection() as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    if not findings.count:
+        well = quick_pass(database, projections, kept, processes=processes, on_events=on_events)
+        if well is not None:
+            return well
+    with reading.snapshot(database) as connection:
         return _Verification(connection, projections, findings, kept).run(on_events)
 
 
 class _Verification:
+    """The thorough pass: reads everything and names what is wrong."""
+
     def __init__(
         self, connection: Connection[Any], projections: Sequence[Projection], findings: Findings, kept: CheckpointCheck
     ) -> None:
         self._connection, self._findings, self._checkpoints = connection, findings, kept
         self._log = LogCheck(findings)
-        self._cut = False
         self._texts = TextCheck(findings)
-        self._accounts = AccountCheck(findings)
-        self._payouts = PayoutCheck(findings)
-        self._projections = ProjectionCheck(connection, projections, _standing(connection), findings)
+        self._books = Books(findings)
+        self._projections = ProjectionCheck(connection, projections, reading.standing(connection), findings)
 
     def run(self, on_events: Progress | None) -> Report:
-        head = _head(self._connection)
-        for batch in _batches(self._connection):
+        head = reading.head_of(self._connection)
+        for batch in reading.batches(self._connection):
             records = [record for stored in batch if (record := self._read(stored)) is not None]
             for record in records:
-                self._take(record)
+                self._books.take(record)
+                self._projections.take(record)
             self._texts.take(self._connection, records)
             self._projections.end_of_batch(self._log.position)
             if on_events:
@@ -78,28 +83,20 @@ class _Verification:
         self._checkpoints.take(self._log.position, self._log.hash)
         return record
 
-    def _take(self, record: Record) -> None:
-        for check in (self._accounts, self._payouts):
-            try:
-                check.take(record)
-            except Exception as error:  # noqa: BLE001 - an event that nothing can be made of is what is looked for
-                what = f"the event cannot follow on what is before it: {error!r}"
-                where = {"position": record.position, "event_id": record.id, "account": record.stream}
-                self._findings.add("invariant", what, **where)
-        self._projections.take(record)
-
     def _end(self, head: tuple[int, bytes] | None) -> Report:
         position = self._log.position
         states = self._projections.rows_of("payouts", position)
-        self._payouts.end(None if states is None else {row["id"]: row["state"] for row in states})
-        self._accounts.end(position)
+        self._books.end(position, None if states is None else {row["id"]: row["state"] for row in states})
         self._checkpoints.end()
-        self._end_of_commands(position)
+        cut = diagnosis.commands_beyond(self._connection, position, self._findings)
         counts = self._projections.end(position)
-        named = _event_ids(self._connection, self._findings.unnamed())
+        named = reading.event_ids(self._connection, self._findings.unnamed())
+        accounts, payouts = self._books.accounts, self._books.payouts
         return Report(
             object="verification",
+            source="live",
             ok=not self._findings.count,
+            after=0,
             position=position,
             head_hash=self._log.hash.hex(),
             events=self._log.events,
@@ -107,71 +104,13 @@ class _Verification:
             checkpoints=self._checkpoints.agreed,
             texts_intact=self._texts.intact,
             texts_erased=self._texts.erased,
-            accounts=len(self._accounts.balances),
-            payouts=len(self._payouts.tallies),
-            freelancers=len(self._accounts.freelancers),
-            totals=self._accounts.totals(),
+            accounts=len(accounts.balances),
+            payouts=len(payouts.tallies),
+            freelancers=len(accounts.freelancers),
+            totals=accounts.totals(),
             projections=counts,
             finding_count=self._findings.count,
             findings=self._findings.sorted(named),
-            tampering=self._tampering(head),
+            tampering=diagnosis.done_to(self._connection, self._log, self._checkpoints, head, cut=cut),
+            not_verified=(),
         )
-
-    def _tampering(self, head: tuple[int, bytes] | None) -> Tampering | None:
-        """What was done to the log. A row that was changed says more than a head or a checkpoint that no longer fits."""
-        broken, last = self._log.broken_at, self._log.position
-        if broken is not None:
-            rows = (stored for batch in _batches(self._connection, broken - 1) for stored in batch)
-            return tampering.at_break(broken, self._log.intact_hash, rows)
-        if head is not None and head[0] < last:
-            return tampering.beyond_head(head[0])
-        if self._cut or self._checkpoints.positions() or (head is not None and head[0] > last):
-            return tampering.tail_cut(last)
-        if self._checkpoints.disagreed_at is not None:
-            return tampering.rehashed(self._checkpoints.agreed_to, self._checkpoints.disagreed_at)
-        return None
-
-    def _end_of_commands(self, position: int) -> None:
-        """A command that reached beyond the end of the log says that events were cut off there."""
-        query = "SELECT count(*), max(position) FROM commands WHERE position > %s"
-        row = self._connection.cursor(row_factory=tuple_row).execute(query, (position,)).fetchone()
-        if row and row[0]:
-            self._cut = True
-            what = f"{row[0]} command(s) reached up to position {row[1]}: the end of the log is missing"
-            self._findings.add("log", what, position=position + 1)
-
-
-def _head(connection: Connection[Any]) -> tuple[int, bytes] | None:
-    cursor = connection.cursor(row_factory=tuple_row, binary=True)
-    row = cursor.execute("SELECT position, hash FROM log_head").fetchone()
-    return (row[0], bytes(row[1])) if row else None
-
-
-def _standing(connection: Connection[Any]) -> dict[str, Standing]:
-    cursor = connection.cursor(row_factory=tuple_row)
-    rows = cursor.execute("SELECT name, position, error, error_position FROM projections ORDER BY name")
-    return {name: Standing(position, error, at) for name, position, error, at in rows}
-
-
-def _batches(connection: Connection[Any], after: int = -(2**63)) -> Iterator[list[Stored]]:
-    """The log, whatever its positions are."""
-    while True:
-        rows = connection.cursor(row_factory=tuple_row, binary=True).execute(
-            "SELECT notification_id, originator_id, originator_version, topic, state, hash FROM events"
-            " WHERE notification_id > %s ORDER BY notification_id LIMIT %s",
-            (after, BATCH),
-        )
-        batch = [Stored(*row) for row in rows]
-        if not batch:
-            return
-        yield batch
-        after = batch[-1].position
-
-
-def _event_ids(connection: Connection[Any], positions: set[int]) -> dict[int, str]:
-    rows = connection.cursor(row_factory=tuple_row, binary=True).execute(
-        "SELECT notification_id, originator_id, originator_version, topic, state, hash FROM events"
-        " WHERE notification_id = ANY(%s)",
-        (sorted(positions),),
-    )
-    return {stored.position: stored.id for stored in (Stored(*row) for row in rows)}

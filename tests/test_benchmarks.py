@@ -21,11 +21,11 @@ def test_a_quick_run_prints_all_figures(tmp_path: Path, capsys: pytest.CaptureFi
         "cores", "python", "postgresql", "eventsourcing",
         "balances catch up", "all six projections catch up", "payouts are released",
         "appended, 5,000 to a batch", "decoded", "folded into states", "one command, Service.handle",
-        "all that it causes, Worker.drain",
+        "all that it causes, Worker.drain", "the balance at a past instant", "replay verify, two processes",
     ):  # fmt: skip
         assert said in printed
     written = json.loads(file.read_text(encoding="utf-8"))
-    assert [ratio["target"] for ratio in written["ratios"]] == [50, 25, None, 15]
+    assert {ratio["target"] for ratio in written["ratios"]} >= {50, 25, 15, 2.5, 3.5, None}
     assert all(ratio["ratio"] > 0 for ratio in written["ratios"])
     assert all(figure["value"] > 0 for figure in written["figures"])
 

@@ -43,15 +43,18 @@ class AccountCheck:
 
     def take(self, record: Record) -> None:
         if record.entries:
-            self._post(record)
-        for key in self._of_available(record):
-            self._compare(record, key)
-        if kind_of(record.stream) == FREELANCER:
-            if isinstance(record.event, e.WithdrawalEvent):
-                self._withdrawal(record, record.event)
-            self.freelancers[record.stream] = evolve(self.freelancers.get(record.stream), record.event)
+            self.post(record)
+        event = record.event
+        if type(event) in _CHANGES_AVAILABLE:
+            for key in self._of_available(record):
+                self._compare(record, key)
+        if record.stream.startswith(_OF_FREELANCER):
+            if isinstance(event, e.WithdrawalEvent):
+                self._withdrawal(record, event)
+            self.freelancers[record.stream] = evolve(self.freelancers.get(record.stream), event)
 
-    def _post(self, record: Record) -> None:
+    def post(self, record: Record) -> None:
+        """What an event posts: its debits are its credits, and nothing in transit is negative after it."""
         sums: dict[str, int] = {}
         for account, currency, credit, _ in record.entries:
             key = account, currency
@@ -162,3 +165,5 @@ _PARTS: dict[type[e.Event], tuple[str, Callable[[Any], int]]] = {
     e.WithdrawalFailed: ("failed", lambda event: event.amount),
 }
 """What each event adds to, where it is a freelancer's and not an Employer of Record's."""
+_CHANGES_AVAILABLE = {*_PARTS, e.AdjustmentApproved}
+_OF_FREELANCER = f"{FREELANCER}_"

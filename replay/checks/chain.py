@@ -10,7 +10,7 @@ from ledger.store.views import record_of
 from ledger.upcasters import UPCASTERS
 from replay.findings import Findings
 
-_OWN_FIELD = {
+OWN_FIELD = {
     ids.CLIENT: "client_id",
     ids.FREELANCER: "freelancer_id",
     ids.CONTRACT: "contract_id",
@@ -23,15 +23,16 @@ _OWN_FIELD = {
 class ChainCheck:
     """Goes on from each row's stored hash, so that one changed event is one finding, at its place."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, after: int = 0, hash_: bytes = chain.START) -> None:
+        """Begins after a position at which the chain had this head."""
         self._findings = findings
-        self.position = 0
-        self.hash = chain.START
+        self.position = after
+        self.hash = hash_
         self.events = 0
         self.versions: dict[str, int] = {}
         self.broken_at: int | None = None
         """The first position at which the chain does not go on."""
-        self.intact_hash = chain.START
+        self.intact_hash = hash_
         """The head before that."""
 
     def take(self, stored: Stored) -> None:
@@ -92,6 +93,10 @@ class LogCheck(ChainCheck):
     def read(self, stored: Stored) -> Record | None:
         """The next event of the log, decoded; None where it cannot be read."""
         self.take(stored)
+        return self.decoded(stored)
+
+    def decoded(self, stored: Stored) -> Record | None:
+        """An event, wherever it stands, decoded; None where it cannot be read."""
         if stored.topic not in EVENTS and stored.topic not in UPCASTERS:
             self._say(stored, f"its topic {stored.topic!r} is unknown")
             return None
@@ -100,7 +105,7 @@ class LogCheck(ChainCheck):
         except Corrupt as error:
             self._say(stored, str(error))
             return None
-        named = vars(record.event).get(_OWN_FIELD.get(ids.kind_of(stored.stream), ""))
+        named = vars(record.event).get(OWN_FIELD.get(ids.kind_of(stored.stream), ""))
         if named != stored.stream:
             self._say(stored, f"it stands on the stream of {stored.stream} and is of {named}")
             return None

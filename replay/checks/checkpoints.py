@@ -1,5 +1,7 @@
 """Signed checkpoints: heads of the chain that were kept outside the database. Whoever rewrote the log cannot match them."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from ledger.store.checkpoints import PUBLIC_KEY_FILE, Checkpoint, Checkpoints, is_signed_by
@@ -31,6 +33,22 @@ class CheckpointCheck:
                     self._findings.add("log", what, position=one.position)
         except (msgspec.MsgspecError, ValueError) as error:
             self._findings.add("log", f"the checkpoints cannot be read: {error}")
+
+    @classmethod
+    def of(cls, signed: Iterable[Checkpoint], findings: Findings) -> "CheckpointCheck":
+        """Of checkpoints whose signatures have been verified."""
+        made = cls(None, findings)
+        for one in signed:
+            made._ahead.setdefault(one.position, []).append(one)
+        return made
+
+    def again(self, findings: Findings) -> "CheckpointCheck":
+        """The same checkpoints, none of them compared yet, for another pass."""
+        return CheckpointCheck.of((one for ahead in self._ahead.values() for one in ahead), findings)
+
+    def newest(self) -> Checkpoint | None:
+        """The one that is furthest on."""
+        return self._ahead[max(self._ahead)][-1] if self._ahead else None
 
     def positions(self) -> list[int]:
         """Where there are checkpoints that have not been compared yet."""

@@ -43,20 +43,21 @@ class PayoutCheck:
         self._made_by: set[tuple[str, ...]] = set()
         self._awaited: dict[str, tuple[Record, e.PayoutTerms]] = {}
 
-    def take(self, record: Record) -> None:
-        event = record.event
-        if isinstance(event, e.PayoutDue):
-            self._due(record, event)
-        elif isinstance(event, e.PayoutEvent | e.FundsEvent):
-            tally = self.tallies.get(event.payout_id)
-            if tally is None:
-                self._once(record, "due", event.payout_id, "something happened to a payout that was never due")
-                return
-            self._change(record, tally, event)
-        elif isinstance(event, e.MilestoneApproved | e.CycleClosed | e.BonusInvoiced | e.PayrollRecorded):
-            self._made(record, event)
+    @staticmethod
+    def takes(cls: type[e.Event]) -> bool:
+        """Whether an event of this class is anything to a payout."""
+        return cls in _TAKES
 
-    def _change(self, record: Record, tally: Tally, event: e.PayoutEvent | e.FundsEvent) -> None:
+    def take(self, record: Record) -> None:
+        take = _TAKES.get(type(record.event))
+        if take is not None:
+            take(self, record, record.event)
+
+    def _change(self, record: Record, event: e.PayoutEvent | e.FundsEvent) -> None:
+        tally = self.tallies.get(event.payout_id)
+        if tally is None:
+            self._once(record, "due", event.payout_id, "something happened to a payout that was never due")
+            return
         move, change = _MOVES.get(type(event)), _CHANGES.get(type(event))
         if move is not None:
             move(tally, event)
@@ -220,3 +221,16 @@ _CHANGES: dict[type[e.Event], Callable[[PayoutCheck, Record, Tally, Any], None]]
     e.PayoutReduced: PayoutCheck._reduced,
     e.ReversalReinstated: PayoutCheck._reinstated,
 }
+
+
+def _take_of(cls: type[e.Event]) -> Callable[[PayoutCheck, Record, Any], None] | None:
+    """What takes an event of a class; None for one that is nothing to a payout."""
+    if issubclass(cls, e.PayoutDue):
+        return PayoutCheck._due
+    if issubclass(cls, e.PayoutEvent | e.FundsEvent):
+        return PayoutCheck._change
+    makes = issubclass(cls, e.MilestoneApproved | e.CycleClosed | e.BonusInvoiced | e.PayrollRecorded)
+    return PayoutCheck._made if makes else None
+
+
+_TAKES = {cls: take for cls in e.EVENTS.values() if (take := _take_of(cls)) is not None}

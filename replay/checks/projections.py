@@ -4,23 +4,16 @@ Rows are kept in memory until their table is compared; those of append-only tabl
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from psycopg import Connection
 
 from ledger.projections.rows import Key, Projection, Record, Row, Rows, Table
+from replay.checks.reading import Standing
 from replay.checks.rows import Comparison, live_rows
 from replay.findings import Findings, ProjectionCount
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
-
-
-class Standing(NamedTuple):
-    """Where a live projection stands, and what stopped it there."""
-
-    position: int
-    error: str | None
-    error_position: int | None
 
 
 class _Fold:

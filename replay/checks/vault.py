@@ -24,7 +24,7 @@ class TextCheck:
 
     def take(self, connection: Connection[Any], records: Sequence[Record]) -> None:
         sealed = [(record, one) for record in records for one in references(record.event)]
-        digests = _digests(connection, {one.id for _, one in sealed})
+        digests = digests_of(connection, {one.id for _, one in sealed})
         for record, one in sealed:
             found = digests.get(one.id)
             if found is None:
@@ -41,7 +41,8 @@ class TextCheck:
             self._findings.add("text", what, position=record.position, event_id=record.id, account=one.id)
 
 
-def _digests(connection: Connection[Any], identifiers: set[str]) -> dict[str, str]:
+def digests_of(connection: Connection[Any], identifiers: set[str]) -> dict[str, str]:
+    """The SHA-256 of each text that is still there, with its salt, as the vault has it now."""
     if not identifiers:
         return {}
     rows = connection.cursor(row_factory=tuple_row, binary=True).execute(

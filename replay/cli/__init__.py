@@ -4,7 +4,18 @@ A file for each group of commands. Exit status: 0 when all is well, 1 for an unk
 2 for what cannot be asked or read.
 """
 
-from replay.cli import exporting, reading, verifying
+from replay.cli import archiving, cases, debugging, exporting, finance, forking, reading, rebuilding, verifying
 from replay.cli.common import app
 
-__all__ = ["app", "exporting", "reading", "verifying"]
+__all__ = [
+    "app",
+    "archiving",
+    "cases",
+    "debugging",
+    "exporting",
+    "finance",
+    "forking",
+    "reading",
+    "rebuilding",
+    "verifying",
+]

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ledger import ids
 from ledger.errors import LedgerError
 from ledger.settings import Settings
+from replay.case_source import open_case
 from replay.live import Live, open_live
 from replay.sources import Source, SourceUnavailable
 from replay.values import parse_instant
@@ -96,8 +97,19 @@ def source(path: Path | None) -> Iterator[Source]:
 @contextmanager
 def open_path(path: Path) -> Iterator[Source]:
     """An archive's folder or a case file. Raises SourceUnavailable."""
+    if path.is_file():
+        opened = open_case(path)
+        typer.echo(f"replay: {path} holds what belongs to {opened.file.case.contract_id}, and nothing else", err=True)
+        yield opened
+        return
+    if path.is_dir():
+        from replay.archive_source import (
+            open_archive,
+        )  # reading Parquet: a quarter of a second that others need not wait
+
+        yield open_archive(path)
+        return
     raise SourceUnavailable(f"{path} is neither an archive's folder nor a case file")
-    yield
 
 
 @contextmanager

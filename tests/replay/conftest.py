@@ -18,7 +18,7 @@ from tests.replay.story import at, tell
 
 
 @pytest.fixture(scope="session")
-def story_url(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+def story_url(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The story, told. Read it, or copy it; nobody stays connected to it."""
     url = server.create()
     settings = sandbox(url, tmp_path_factory.mktemp("story")).model_copy(update={"clock_start": at("2026-01-05 09:00")})
@@ -26,7 +26,8 @@ def story_url(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
         tell(ledger)
     with psycopg.connect(server.admin_url_of(url)) as connection:
         connection.execute("DELETE FROM vault WHERE text = 'the logo is too small'")
-    return url
+    yield url
+    server.drop(url)
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,16 @@ def copy(server: Server, story_url: str, tmp_path: Path) -> Iterator[Copy]:
 
 
 @pytest.fixture(scope="session")
-def shared(server: Server, story_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
-    """A copy for tests that only read."""
+def shared_url(server: Server, story_url: str) -> Iterator[str]:
     url = server.create(story_url)
-    yield Copy(url, server.admin_url_of(url), tmp_path_factory.mktemp("shared"))
+    yield url
     server.drop(url)
+
+
+@pytest.fixture
+def shared(server: Server, shared_url: str, tmp_path: Path) -> Copy:
+    """A copy for tests that only read. The folder is the test's own: an export leaves a checkpoint there."""
+    return Copy(shared_url, server.admin_url_of(shared_url), tmp_path / "shared")
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """Somebody who owns the database changes the log: it is found, its place is named, and what was done to it."""
 
+from pathlib import Path
 from random import Random
 
 import psycopg
 import pytest
 
 from ledger.store import chain
+from ledger.store.checkpoints import FILE, Checkpoints
+from ledger.store.clocks import SystemClock
 from ledger.store.log import Stored
 from replay.checks import tampering
 from replay.checks.chain import ChainCheck
+from replay.checks.checkpoints import CheckpointCheck
 from replay.checks.tampering import Tampering
 from replay.findings import Findings
 from replay.verify import verify
@@ -165,3 +169,48 @@ def test_every_tampering_is_found_where_it_was_done(kind: str) -> None:
         assert done is not None
         assert done.position == at + 1, (kind, number, done)
         assert done.kind == {"closed up": "deleted"}.get(kind, kind), (kind, number, done)
+
+
+class AtRest:
+    """A log as a checkpoint is made of it."""
+
+    def __init__(self, last: Stored) -> None:
+        self._last = last
+
+    def head_hash(self) -> tuple[int, bytes]:
+        return self._last.position, self._last.hash
+
+
+def against_what_was_signed(signed: Checkpoints, rows: list[Stored]) -> CheckpointCheck:
+    check = CheckpointCheck(signed, Findings())
+    for row in rows:
+        check.take(row.position, row.hash)
+    return check
+
+
+def hashed_anew(rows: list[Stored], at: int) -> list[Stored]:
+    """One event is another, and every hash from there on is right again."""
+    head, anew = rows[at - 1].hash if at else chain.START, rows[:at]
+    for row in [rows[at]._replace(state=b"{}"), *rows[at + 1 :]]:
+        head = chain.link(head, row.position, row.version, row.stream, row.topic, row.state)
+        anew.append(row._replace(hash=head))
+    return anew
+
+
+def test_every_cut_tail_and_every_log_hashed_anew_is_found_by_what_was_signed(tmp_path: Path) -> None:
+    """The chain itself is intact in both."""
+    signed = Checkpoints(tmp_path)
+    for number in range(rounds(ci=200, soak=5_000)):
+        random = chance("signed", number)
+        rows = made_log(random, random.randrange(4, 30))
+        known = random.randrange(1, len(rows))
+        (tmp_path / FILE).unlink(missing_ok=True)
+        assert signed.write(AtRest(rows[known]), SystemClock()) is not None  # type: ignore[arg-type]
+        untouched = against_what_was_signed(signed, rows)
+        assert (untouched.agreed, untouched.disagreed_at, untouched.positions()) == (1, None, [])
+        cut = rows[: random.randrange(known + 1)]
+        assert diagnosed(cut) is None
+        assert against_what_was_signed(signed, cut).positions() == [known + 1]
+        anew = hashed_anew(rows, random.randrange(known + 1))
+        assert diagnosed(anew) is None
+        assert against_what_was_signed(signed, anew).disagreed_at == known + 1
