@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from api import openapi
 from api.auth import Authenticator
-from api.call import Desk, OwnWrites
+from api.call import Desk
 from api.limits import RateLimit
 from api.metrics import Metrics
 from api.middleware import Gate, refuse
@@ -24,9 +24,11 @@ from api.routes import (
     system,
     time_entries,
 )
+from api.waiting_room import WaitingRoom
 from ledger.bootstrap import Ledger
 from ledger.store.idempotency import Idempotency
 from ledger.store.keys import Keys
+from ledger.store.own_writes import OwnWrites
 from replay.integrity import IntegrityWatch
 
 ROUTERS = tuple(
@@ -48,6 +50,9 @@ ROUTERS = tuple(
     )
 )
 
+WEBHOOKS_AT_ONCE, WEBHOOK_WAIT_SECONDS = 8, 10.0
+"""Each asks the processor, which may be slow or away; it sends again what it is not answered."""
+
 
 def create_app(ledger: Ledger) -> FastAPI:
     """The interface to a ledger. The caller opens the ledger and closes it; `app.state.desk.idempotency` is closed with it."""
@@ -60,8 +65,9 @@ def create_app(ledger: Ledger) -> FastAPI:
         idempotency=Idempotency(ledger.database),
         authenticator=Authenticator(keys, ledger.clock, operator_key.get_secret_value() if operator_key else None),
         metrics=Metrics(ledger),
-        own_writes=OwnWrites(),
+        own_writes=OwnWrites(ledger.database),
         integrity=IntegrityWatch(ledger.log, ledger.checkpoints, ledger.clock),
+        webhooks=WaitingRoom(WEBHOOKS_AT_ONCE, WEBHOOK_WAIT_SECONDS),
     )
     app.state.desk = desk
     limit = RateLimit(ledger.settings.rate_limit)

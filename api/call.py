@@ -4,8 +4,7 @@ A write loads its object from the log itself, so that it never meets a stale one
 waits until they hold what the caller wrote before.
 """
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from json import dumps as plain_dumps
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -18,6 +17,7 @@ from api.auth import Authenticator, Principal, may_see
 from api.fields import is_id
 from api.metrics import Metrics
 from api.problems import missing, unavailable
+from api.waiting_room import WaitingRoom
 from ledger import ids
 from ledger.aggregates.adjustment import Adjustment
 from ledger.aggregates.client import Client
@@ -30,34 +30,11 @@ from ledger.events import Sealed
 from ledger.service import Receipt
 from ledger.store.idempotency import Idempotency
 from ledger.store.keys import Keys
+from ledger.store.own_writes import OwnWrites
 from ledger.store.vault import Secret
 from replay.integrity import IntegrityWatch
 
 S = TypeVar("S", Client, Freelancer, Contract, Payout, Adjustment)
-
-
-class OwnWrites:
-    """The last log position that each owner wrote through this process: their own reads wait for it."""
-
-    def __init__(self) -> None:
-        self._positions: dict[str, int] = {}
-        self._mutex = threading.Lock()
-
-    def note(self, owner: str, position: int) -> None:
-        with self._mutex:
-            self._positions[owner] = max(position, self._positions.get(owner, 0))
-
-    def awaited(self, owner: str, projected: Callable[[], int]) -> int:
-        """The position to wait for; 0 for none. One that the projections have reached is forgotten."""
-        position = self._positions.get(owner)
-        if position is None:
-            return 0
-        if projected() < position:
-            return position
-        with self._mutex:
-            if self._positions.get(owner) == position:
-                del self._positions[owner]
-        return 0
 
 
 class Desk(NamedTuple):
@@ -70,6 +47,7 @@ class Desk(NamedTuple):
     metrics: Metrics
     own_writes: OwnWrites
     integrity: IntegrityWatch
+    webhooks: WaitingRoom
 
 
 class Answer(Response):
@@ -143,7 +121,7 @@ class Call:
         return receipt
 
     def reached(self, position: int) -> None:
-        """The log position that this request's answer covers."""
+        """The log position that this write's answer covers; its owner's reads wait for it from now on."""
         self.position = position
         self.desk.own_writes.note(self.principal.owner, position)
 

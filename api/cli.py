@@ -25,8 +25,8 @@ app.add_typer(keys, name="keys")
 for command in (erase, backup, restore, demo):
     app.command()(command)
 
-SHUTDOWN_SECONDS = 5
-"""How long requests under way may take to end after SIGTERM."""
+SHUTDOWN_SECONDS = 15
+"""How long requests under way may take to end after SIGTERM: longer than any of them may wait for a lock."""
 
 
 @app.command()
@@ -246,8 +246,7 @@ def _leave(*_: object) -> None:
 def _working(ledger: "Ledger", workers: bool) -> Iterator[None]:
     """A worker in a thread of its own, while the server runs. If it dies, the process does: it must not be missed.
 
-    What was written before the server started is projected first: nobody knows any more whose write it was, and a party
-    never reads older than what it wrote.
+    What was written before the server started is projected first: nobody has to wait for it.
     """
     if not workers:
         yield

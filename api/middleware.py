@@ -1,8 +1,10 @@
 """The gate before everything: an id for each request, its key, its pace, and a bound on its body. Nothing is parsed before it.
 
-Pure ASGI: the body is read here once, within its bound, and handed on.
+Pure ASGI: the body is read here once, within its bound, and handed on. Every line that is logged for a request, in whichever
+thread, carries `request_id` and `correlation_id`, and for a write `command_id`, which its events carry too.
 """
 
+import re
 import time
 from secrets import token_bytes
 
@@ -23,6 +25,8 @@ DRAINED_BYTES = 16 * MAX_BODY_BYTES
 """How much of a body that is too large is still read, so that its sender comes to read the answer."""
 BODYLESS = ("GET", "HEAD", "OPTIONS")
 
+_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
 log = structlog.get_logger("api")
 
 
@@ -38,6 +42,7 @@ class Gate:
         request_id = f"{ids.REQUEST}_{ids.encode(token_bytes(16))}"
         scope.setdefault("state", {})["request_id"] = request_id
         started, status = time.perf_counter(), 500
+        ids_of_it = {"request_id": request_id, "correlation_id": correlation_of(Headers(scope=scope)) or request_id}
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -46,10 +51,11 @@ class Gate:
                 MutableHeaders(scope=message)["Request-Id"] = request_id
             await send(message)
 
-        try:
-            await self._pass(scope, receive, send_with_id)
-        finally:
-            self._note(scope, status, time.perf_counter() - started)
+        with structlog.contextvars.bound_contextvars(**ids_of_it):
+            try:
+                await self._pass(scope, receive, send_with_id)
+            finally:
+                self._note(scope, status, time.perf_counter() - started)
         return None
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,16 +75,14 @@ class Gate:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         template = scope["state"].get("template", "unmatched")
-        principal, call = scope["state"].get("principal"), scope["state"].get("call")
+        principal = scope["state"].get("principal")
         self._metrics.note(scope["method"], template, status, seconds)
         log.info(
             "request",
-            request_id=scope["state"]["request_id"],
             method=scope["method"],
             route=template,
             status=status,
             milliseconds=round(1000 * seconds, 1),
-            command_id=call.command_id if call else None,
             actor=principal.actor if principal else None,
         )
 
@@ -88,14 +92,14 @@ def refuse(error: Exception, path: str, request_id: str) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:
         foreseen = problem.status != 500
-        log.log(
-            30 if foreseen else 40,
-            problem.code,
-            request_id=request_id,
-            exc_info=None if foreseen else error,
-            cause=repr(error),
-        )
+        log.log(30 if foreseen else 40, problem.code, exc_info=None if foreseen else error, cause=repr(error))
     return answer(problem, path, request_id)
+
+
+def correlation_of(headers: Headers) -> str | None:
+    """The trace that the caller says the request is a part of (W3C `traceparent`): hexadecimal, so that it says nothing else."""
+    match = _TRACE.fullmatch(headers.get("traceparent", ""))
+    return match[1] if match and set(match[1]) != {"0"} else None
 
 
 async def bounded(receive: Receive, headers: Headers) -> Receive:

@@ -10,6 +10,7 @@ from secrets import token_bytes
 from typing import Any
 
 import orjson
+import structlog
 from fastapi import Request, Response
 from fastapi.routing import APIRoute, APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -87,12 +88,13 @@ def _require_known(request: Request, parameters: set[str]) -> None:
 def _fresh_call(request: Request, principal: Principal) -> Call:
     """Waits until the projections hold what the caller asks for and wrote. Raises 503 `projection_behind`."""
     desk: Desk = request.app.state.desk
-    reader = desk.ledger.reader
     call = Call(desk, principal)
-    awaited = max(_min_position(request), desk.own_writes.awaited(principal.owner, reader.position))
-    if awaited:
+    written, projected = desk.own_writes.standing(principal.owner)
+    awaited = max(written, _min_position(request))
+    if projected < awaited:
         call.await_position(awaited)
-    call.position = reader.position()
+        projected = desk.ledger.reader.position()
+    call.position = projected
     return call
 
 
@@ -126,6 +128,7 @@ async def _write(
 
     fresh = f"{ids.COMMAND}_{ids.encode(token_bytes(16))}"
     if key is None:
+        structlog.contextvars.bind_contextvars(command_id=fresh)
         return await run(fresh)
     return await _once(desk, principal.owner, key, request, fresh, run)
 
@@ -173,9 +176,9 @@ async def _once(
     except KeyReused:
         detail = "this Idempotency-Key stands for another request: use a new key for a new request"
         raise ApiProblem(422, "idempotency_key_reused", detail) from None
+    structlog.contextvars.bind_contextvars(command_id=claim.command_id)
     try:
         if claim.kept is not None:
-            desk.own_writes.note(owner, int(claim.kept.headers.get("ledger-position", 0)))
             return _replayed(claim.kept)
         answer = await run(claim.command_id)
         await run_in_threadpool(_settle_claim, desk, claim, answer)

@@ -67,7 +67,8 @@ class Outside:
                     return self._notify(origin, state, deadline)
         except Exception as error:  # noqa: BLE001 - whatever a processor or mailer raises, its outcome is unknown
             about = {"kind": deadline.kind, "stream": deadline.stream, "error": repr(error)}
-            log.warning("no answer from outside; asking again", **about)
+            whose = {"command_id": origin["command_id"], "cause_id": deadline.cause_id}
+            log.warning("no answer from outside; asking again", **about, **whose)
         return None
 
     @property

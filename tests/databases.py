@@ -18,6 +18,8 @@ from ledger.store.migrations import migrate
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 """Where every test clock starts."""
+NO_LIMIT = 10**9
+"""Requests a second: a fast machine must not be told to slow down in a test of something else."""
 
 
 class Server:
@@ -108,5 +110,11 @@ def external_server(url: str) -> Iterator[Server]:
 def sandbox(database_url: str, data_dir: Path) -> Settings:
     """Settings of a sandbox whose clock starts on Monday 2026-01-05, 09:00."""
     return Settings(
-        database_url=database_url, owner_url=None, data_dir=data_dir, sandbox=True, clock_start=MONDAY, smtp_url=None
+        database_url=database_url,
+        owner_url=None,
+        data_dir=data_dir,
+        sandbox=True,
+        clock_start=MONDAY,
+        smtp_url=None,
+        rate_limit=NO_LIMIT,
     )

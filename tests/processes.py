@@ -15,7 +15,7 @@ from typing import Any, Self
 from ledger.bootstrap import open_ledger
 from ledger.settings import Settings
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 """How long anything is waited for before a test is given up: far more than it takes, and no measure of speed."""
 PROJECT = Path(__file__).parents[1]
 

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.processes import PATIENCE_SECONDS, PROJECT
 from tests.serving import serving
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-MAKEFILE = (Path(__file__).parent.parent / "Makefile").read_text(encoding="utf-8")
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 OPERATOR_KEY = "operator-key-of-at-least-32-characters"
 
 
@@ -33,7 +34,7 @@ def test_the_worked_example_prints_what_the_readme_says(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert run.returncode == 0, run.stderr
@@ -44,9 +45,24 @@ def test_the_worked_example_prints_what_the_readme_says(tmp_path: Path) -> None:
         for command in replays:
             program = [str(Path(sys.executable).parent / "replay"), *command.split()[1:]]
             answer = subprocess.run(
-                program, env=server.env, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+                program,
+                env=server.env,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_SECONDS,
+                check=False,
             )
             assert answer.returncode == 0, f"{command}: {answer.stdout}{answer.stderr}"
+
+
+def test_make_soak_runs_every_test_that_has_a_second_number() -> None:
+    named = re.findall(r"^SOAKED := (.*)$", MAKEFILE, flags=re.MULTILINE)[0].split()
+    assert all((PROJECT / path).exists() for path in named)
+    for file in sorted((PROJECT / "tests").rglob("test_*.py")):
+        path = file.relative_to(PROJECT).as_posix()
+        if re.search(r"\brounds\(", file.read_text(encoding="utf-8")) and file != Path(__file__):
+            assert any(path == one or path.startswith(f"{one}/") for one in named), f"{path} is not soaked"
 
 
 def test_every_make_target_that_the_readme_names_is_there() -> None:

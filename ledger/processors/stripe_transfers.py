@@ -32,8 +32,8 @@ REFUSED = (
 class Transfers:
     def __init__(self, client: stripe.StripeClient, clock: Clock) -> None:
         self._client, self._clock = client, clock
-        self._told: set[str] = set()
-        """Withdrawals under way whose arrival the ledger has been told: it is not told again and again."""
+        self._told: dict[str, datetime] = {}
+        """Withdrawals under way, and the arrival that the ledger has been told: it is told again when Stripe puts it off."""
 
     def transfer(self, request: Request) -> Outcome:
         """Raises OutcomeUnknown or StripeError when it is not known what became of it."""
@@ -90,18 +90,18 @@ class Transfers:
         if not transfer.reversed:
             made = self._client.v1.transfers.reversals.create(transfer.id, {}, {"idempotency_key": f"{key}:back"})
             reversals = [made]
-        self._told.discard(key)
+        self._told.pop(key, None)
         return Outcome(at=_instant(max(one.created for one in reversals)), failure=failure)
 
     def _arriving(self, key: str, payout: stripe.Payout) -> Outcome:
         """Stripe says no time of arrival but the expected day; one that has arrived has not arrived in the future."""
         now, created, expected = self._clock.now(), _instant(payout.created), _instant(payout.arrival_date)
         if payout.status == "paid":
-            self._told.discard(key)
+            self._told.pop(key, None)
             return Outcome(at=max(created, min(expected, now)), reference=payout.id)
-        if expected <= now or key in self._told:
+        if expected <= now or self._told.get(key) == expected:
             raise OutcomeUnknown(f"the payout {payout.id} is {payout.status}")
-        self._told.add(key)
+        self._told[key] = expected
         return Outcome(at=created, settles_at=expected)
 
 

@@ -1,16 +1,26 @@
-"""The one PostgreSQL: its connections."""
+"""The one PostgreSQL: its connections, and how long anything of it is waited for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from eventsourcing.postgres import PostgresDatastore
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow, dict_row
 
-STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS = 30_000, 10_000
+STATEMENT_SECONDS, LOCK_SECONDS = 30.0, 10.0
 """How long a statement may run, and wait for a lock, on behalf of a caller."""
+SILENCE_SECONDS = 5.0
+"""How much longer an answer is waited for: PostgreSQL has ended the statement by then, or is not there any more."""
+
+T = TypeVar("T")
+
+
+class Silent(psycopg.OperationalError):
+    """PostgreSQL said nothing in time: it hangs, or the network swallows what is sent. The connection is closed."""
 
 
 class Database:
@@ -25,16 +35,20 @@ class Database:
         pool_size: int = 4,
         max_overflow: int = 12,
         wait_seconds: float = 10.0,
+        statement_seconds: float = STATEMENT_SECONDS,
+        lock_seconds: float = LOCK_SECONDS,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         """`read_only`: any attempt to write raises psycopg.errors.ReadOnlySqlTransaction.
 
-        Without `patience`, a statement or a wait for a lock that takes too long raises psycopg.OperationalError: what serves
-        callers must answer them.
+        Without `patience`, a statement or a wait for a lock that takes too long raises psycopg.OperationalError, and so does
+        a PostgreSQL that does not answer at all: what serves callers must answer them. A free connection, or a new one, is
+        waited for no longer than `wait_seconds` in any case.
         """
         given = dict(conninfo_to_dict(url))
         where = {"host": "localhost", "port": "5432", "dbname": "ledger", "user": "ledger", "password": ""} | given
         known: dict[str, Any] = {name: str(where.pop(name)) for name in ("dbname", "host", "port", "user", "password")}
-        self.url = url
+        self.url, self.wait_seconds = url, wait_seconds
         self.datastore = PostgresDatastore(
             **known,
             connect_timeout=wait_seconds,
@@ -43,9 +57,22 @@ class Database:
             originator_id_type="text",
         )
         options = "-c timezone=UTC" + (" -c default_transaction_read_only=on" if read_only else "")
-        options += "" if patience else f" -c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS}"
+        if not patience:
+            options += (
+                f" -c statement_timeout={round(1000 * statement_seconds)} -c lock_timeout={round(1000 * lock_seconds)}"
+            )
         # what the library does not take, such as sslmode, still counts
-        self.datastore.pool.kwargs |= {**where, "options": f"{where.get('options') or ''} {options}".strip()}  # type: ignore[operator]
+        more = {
+            "connect_timeout": max(1, round(wait_seconds)),
+            **where,
+            "options": f"{where.get('options') or ''} {options}".strip(),
+        }
+        pool = self.datastore.pool
+        pool.kwargs |= more  # type: ignore[operator]
+        pool.connection_class = connection_within(None if patience else statement_seconds + silence_seconds)
+        # It tries again at once when a connection is asked for: else, after a long outage, it would for minutes not.
+        pool.reconnect_timeout = wait_seconds
+        self._how: dict[str, Any] = {**known, **more, "autocommit": True, "row_factory": dict_row}
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[DictRow]]:
@@ -53,6 +80,10 @@ class Database:
         self.datastore.pool.open()
         with self.datastore.pool.connection() as connection:
             yield connection
+
+    def connect(self, name: str) -> psycopg.Connection[DictRow]:
+        """A connection beside the pool, `name` in pg_stat_activity; it is waited for, and answers, within `wait_seconds`."""
+        return connection_within(self.wait_seconds).connect(**{**self._how, "application_name": name})
 
     def fetch(self, query: str, parameters: Any = None) -> list[DictRow]:
         """The rows of one query. The query is a constant of this program; what varies is a parameter."""
@@ -76,3 +107,21 @@ class Database:
             " AND pg_has_role(c.relowner, 'MEMBER'))"
         )
         return [row["name"] for row in rows]
+
+
+def connection_within(seconds: float | None) -> type[psycopg.Connection[DictRow]]:
+    """Connections whose answers are waited for so long, or for ever; then they are closed, and Silent is raised."""
+    if seconds is None:
+        return psycopg.Connection[DictRow]
+
+    class Within(psycopg.Connection[DictRow]):
+        def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+            try:
+                return super().wait(gen, interval, seconds if timeout is None else timeout)
+            except psycopg.OperationalError as error:
+                if timeout is not None or self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+                    raise
+                self.close()
+                raise Silent(f"PostgreSQL has not answered within {seconds:g} s") from error
+
+    return Within

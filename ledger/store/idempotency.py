@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import orjson
 import psycopg
-from psycopg.rows import TupleRow
+from psycopg.rows import DictRow
 
-from ledger.store.database import Database
+from ledger.store.database import Database, Silent
 
 LOCKS = "ledger: idempotency locks"
 """How the connection that holds the locks is named in pg_stat_activity."""
@@ -44,18 +44,23 @@ class Claim(NamedTuple):
 
 
 class Idempotency:
-    """The keys of one database. One connection of its own holds the locks of all claims of this process."""
+    """The keys of one database. One connection of its own holds the locks of all claims of this process.
+
+    Nobody waits longer than the database's `wait_seconds` for it to be free, to be opened, or to answer.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._mutex = threading.Lock()
         self._running: set[tuple[str, str]] = set()
-        self._locks: psycopg.Connection[TupleRow] | None = None
+        self._locks: psycopg.Connection[DictRow] | None = None
+        self._suspect = False
+        """Whether a claim could not be ended: the next one opens another connection, and the locks end with this one."""
 
     def claim(self, owner: str, key: str, fingerprint: bytes, command_id: str) -> Claim:
         """Claims a key of `owner` for the request with that SHA-256, under `command_id` unless it has one already.
 
-        Raises KeyInProgress or KeyReused. Whatever comes of it, `release` must follow a claim.
+        Raises KeyInProgress or KeyReused, or psycopg.OperationalError. `release` must follow a claim.
         """
         self._lock(owner, key)
         try:
@@ -79,14 +84,18 @@ class Idempotency:
 
     def release(self, owner: str, key: str) -> None:
         """Ends a claim."""
-        with self._mutex:
-            try:
-                if self._locks is not None:
-                    self._locks.execute("SELECT pg_advisory_unlock(%s)", (_lock_of(owner, key),))
-            except psycopg.Error:
-                self._drop_locks()
-            finally:
-                self._running.discard((owner, key))
+        if not self._mutex.acquire(timeout=self._database.wait_seconds):
+            self._suspect = True
+            self._running.discard((owner, key))
+            return
+        try:
+            if self._locks is not None:
+                self._locks.execute("SELECT pg_advisory_unlock(%s)", (_lock_of(owner, key),))
+        except psycopg.Error:
+            self._drop_locks()
+        finally:
+            self._running.discard((owner, key))
+            self._mutex.release()
 
     def close(self) -> None:
         """Ends every claim of this process."""
@@ -94,26 +103,36 @@ class Idempotency:
             self._drop_locks()
 
     def _lock(self, owner: str, key: str) -> None:
-        with self._mutex:
+        if not self._mutex.acquire(timeout=self._database.wait_seconds):
+            raise Silent("the connection that holds the locks of Idempotency-Keys is not free")
+        try:
             if (owner, key) in self._running or not self._try_lock(_lock_of(owner, key)):
                 raise KeyInProgress
             self._running.add((owner, key))
+        finally:
+            self._mutex.release()
 
     def _try_lock(self, number: int) -> bool:
         """Under the mutex. One lost connection is replaced; with it went the locks of this process, not their commands."""
-        try:
-            return self._try_lock_once(number)
-        except psycopg.OperationalError:
+        if self._suspect:
             self._drop_locks()
-            return self._try_lock_once(number)
+        if self._locks is not None:
+            try:
+                return self._try_lock_on(self._locks, number)
+            except Silent:
+                self._drop_locks()
+                raise
+            except psycopg.OperationalError:
+                self._drop_locks()
+        self._locks = self._database.connect(LOCKS)
+        return self._try_lock_on(self._locks, number)
 
-    def _try_lock_once(self, number: int) -> bool:
-        if self._locks is None or self._locks.closed:
-            self._locks = psycopg.connect(self._database.url, autocommit=True, application_name=LOCKS)
-        row = self._locks.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
-        return bool(row and row[0])
+    def _try_lock_on(self, locks: psycopg.Connection[DictRow], number: int) -> bool:
+        row = locks.execute("SELECT pg_try_advisory_lock(%s) AS got", (number,)).fetchone()
+        return bool(row and row["got"])
 
     def _drop_locks(self) -> None:
+        self._suspect = False
         if self._locks is not None:
             self._locks.close()
             self._locks = None

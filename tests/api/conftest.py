@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from api.cli import configure_logging
 from ledger.bootstrap import open_ledger
-from tests.api.world import OPERATOR_KEY, Web, World, build, served
+from tests.api.world import Web, World, build, operated, served
 from tests.conftest import Server, sandbox
 
 
@@ -22,7 +21,7 @@ def _logging() -> None:
 @contextmanager
 def _web(server: Server, folder: Path) -> Iterator[Web]:
     url = server.create()
-    settings = sandbox(url, folder).model_copy(update={"operator_key": SecretStr(OPERATOR_KEY)})
+    settings = operated(sandbox(url, folder))
     with open_ledger(settings) as ledger, served(ledger) as address:
         web = Web(address, ledger)
         yield web

@@ -10,6 +10,7 @@ import pytest
 from ledger.bootstrap import Ledger
 from ledger.store.database import Database
 from tests.conftest import Server
+from tests.processes import PATIENCE_SECONDS
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -27,7 +28,9 @@ def environment(server: Server, url: str, folder: Path) -> dict[str, str]:
 
 def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     program = [str(PROGRAMS / arguments[0]), *arguments[1:]]
-    return subprocess.run(program, env=env, capture_output=True, text=True, timeout=120, cwd=env["LEDGER_DATA_DIR"])
+    return subprocess.run(
+        program, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, cwd=env["LEDGER_DATA_DIR"]
+    )
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What every endpoint shares: versions, positions, pages, times, problems."""
 
-import time
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,8 +9,9 @@ import pytest
 
 from ledger.errors import Contention
 from ledger.service import Service
-from ledger.store.reader import Reader
-from tests.api.world import OPERATOR_KEY, Web, World, check_problem, offer_of
+from ledger.store import reader
+from tests.api.world import OPERATOR_KEY, Time, Web, World, check_problem, offer_of
+from tests.processes import PROJECT
 
 
 def bonuses_of(world: World) -> str:
@@ -68,34 +69,16 @@ def test_a_write_answers_with_the_position_that_covers_all_it_causes(own_world: 
     assert payout["status"] == "pending", "the charge has happened by then"
 
 
-def test_a_read_that_cannot_reach_the_position_is_503_after_two_seconds(world: World) -> None:
+def test_a_read_that_cannot_reach_the_position_is_503_after_two_seconds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = Time()
+    monkeypatch.setattr(reader, "time", time)
     headers = {"Ledger-Min-Position": str(world.web.ledger.log.head() + 1000)}
-    started = time.monotonic()
     answer = world.web.send("GET", "/v1/contracts", world.client_key, headers=headers)
-    assert 1.9 < time.monotonic() - started < 5
+    assert 2 <= time.now < 2 + 2 * reader.WAIT_STEP_SECONDS
     assert (answer.status_code, check_problem(answer)["code"]) == (503, "projection_behind")
     assert answer.headers["retry-after"] == "1"
-
-
-def test_an_owners_read_after_their_own_write_waits_for_it(own_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the projections were slow: the position they are said to have reached stays behind the write."""
-    reader, waited = Reader, []
-    wait = reader.wait
-    stuck = own_world.web.ledger.reader.position()
-
-    def noted(self: Reader, position: int, timeout: float = 2.0) -> bool:
-        waited.append(position)
-        return position <= stuck or wait(self, position, timeout)
-
-    written = own_world.web.send("POST", bonuses_of(own_world), own_world.client_key, {"amount": 1})
-    monkeypatch.setattr(reader, "wait", noted)
-    with monkeypatch.context() as patch:
-        patch.setattr(reader, "position", lambda self, *_: stuck)
-        patch.setattr(reader, "wait", lambda self, position, timeout=2.0: waited.append(position) or True)
-        own_world.web.ok("GET", "/v1/contracts", own_world.client_key)
-        assert waited == [int(written.headers["ledger-position"])]
-        own_world.web.ok("GET", "/v1/contracts", own_world.other_client_key)
-        assert len(waited) == 1, "others do not wait for it"
 
 
 def test_a_read_says_how_far_it_sees(world: World) -> None:
@@ -167,6 +150,14 @@ def test_health_and_metrics_and_the_document_are_open(world: World) -> None:
     assert "ledger_projection_lag_events" in metrics.text
     for path in ("/openapi.json", "/docs"):
         assert world.web.http.get(path).status_code == 200
+
+
+def test_every_metric_that_the_operations_page_names_is_scraped(world: World) -> None:
+    page = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`/metrics` `(\w+)`", page))
+    assert len(named) >= 3
+    scraped = set(re.findall(r"^(\w+)", world.web.http.get("/metrics").text, re.MULTILINE))
+    assert named <= scraped
 
 
 def test_a_projection_that_has_stopped_shows_in_the_health(own_world: World) -> None:

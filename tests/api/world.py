@@ -5,22 +5,31 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 import uvicorn
 from fastapi.routing import APIRoute
-from pydantic import TypeAdapter
+from pydantic import SecretStr, TypeAdapter
 
 from api.app import ROUTERS, create_app
 from api.auth import OPEN
-from ledger.bootstrap import Ledger
+from ledger.bootstrap import Ledger, open_ledger
+from ledger.settings import Settings
 from ledger.store.keys import Keys
+from tests.databases import NO_LIMIT
+from tests.processes import PATIENCE_SECONDS
+from tests.serving import LIMITS
 
 OPERATOR_KEY = "operator-key-for-tests-0123456789abcdef"
 START = "2026-01-05T09:00:00Z"
 """A Monday: where the clock of `conftest.sandbox` starts."""
+
+
+def operated(settings: Settings, **more: Any) -> Settings:
+    """The same, with the operator's key, and whatever else is set."""
+    return settings.model_copy(update={"operator_key": SecretStr(OPERATOR_KEY), **more})
 
 
 @contextmanager
@@ -43,6 +52,18 @@ def served(ledger: Ledger) -> Iterator[str]:
             app.state.desk.idempotency.close()
 
 
+class Time:
+    """Passes only while somebody sleeps."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 @dataclass
 class Web:
     """Sends requests. `ledger` is the ledger behind the server, to look at and never to write to."""
@@ -52,7 +73,7 @@ class Web:
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.http = httpx.Client(base_url=self.url, timeout=60)
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, limits=LIMITS)
 
     def send(
         self, method: str, path: str, key: str | None = OPERATOR_KEY, body: Any = None, **more: Any
@@ -206,3 +227,16 @@ def build(web: Web) -> World:
         another_operator(web),
         contracts,
     )
+
+
+@contextmanager
+def world_of(ledger: Ledger) -> Iterator[World]:
+    """A server of this ledger, whatever its limits are; the people were there before, by one with the usual ones."""
+    with open_ledger(ledger.settings.model_copy(update={"rate_limit": NO_LIMIT})) as usual, served(usual) as address:
+        web = Web(address, usual)
+        world = build(web)
+        web.http.close()
+    with served(ledger) as address:
+        web = Web(address, ledger)
+        yield replace(world, web=web)
+        web.http.close()

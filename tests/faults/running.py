@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,15 +31,13 @@ from ledger.store.checkpoints import Checkpoints
 from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedPostgres
 from replay.verify import verify
-from tests.processes import PROJECT
+from tests.databases import NO_LIMIT
+from tests.processes import PATIENCE_SECONDS, PROJECT
+from tests.serving import LIMITS, free_port
 
 KEY = "operator-key-of-the-fault-tests-0123456789"
 START = "2026-01-05T09:00:00Z"
-PATIENCE_SECONDS = 60.0
-"""How long anything is waited for before a test is given up; no measure of speed."""
 PAUSE_SECONDS = 0.1
-LIMITS = httpx.Limits(keepalive_expiry=2)
-"""The server lets an idle connection go after 5 s: a sender must do so earlier, or now and then meets it going."""
 
 
 TOGETHER = ("contract.milestone_approved.v1", "payout.due.v1", "payout.released.v1", "freelancer.funds_released.v1")
@@ -57,9 +54,7 @@ class Running:
     """One `ledger serve`, killed and started as often as one likes on the same data."""
 
     def __init__(self, folder: Path, log: Path, settings: dict[str, str]) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url, self.data_dir, self.log = f"http://127.0.0.1:{port}", folder / "data", log
         env = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")} | {
             "LEDGER_DATA_DIR": str(self.data_dir),
@@ -67,6 +62,7 @@ class Running:
             "LEDGER_SANDBOX": "1",
             "LEDGER_CLOCK_START": START,
             "LEDGER_OPERATOR_KEY": KEY,
+            "LEDGER_RATE_LIMIT": str(NO_LIMIT),
             "PYTHONPATH": str(PROJECT),
             **settings,
         }
@@ -197,7 +193,8 @@ class Sender:
     def send(self, method: str, path: str, api_key: str, body: Any = None) -> Told | None:
         """None when it was stopped before there was an answer."""
         key = self.new_key()
-        while True:
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < give_up:
             answer = self.once(method, path, api_key, body, key)
             if answer is not None and self._is_final(answer):
                 told = Told(key, method, path, api_key, body, answer.status_code, answer.content)
@@ -205,6 +202,7 @@ class Sender:
                 return told
             if self.stopped.wait(PAUSE_SECONDS):
                 return None
+        raise AssertionError(f"{method} {path} has no answer after {PATIENCE_SECONDS:.0f} s; {self._notes.wrong[-3:]}")
 
     def new_key(self) -> str:
         return f"{self._name}-{next(self._numbers)}"

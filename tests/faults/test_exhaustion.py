@@ -6,16 +6,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-from pydantic import SecretStr
 
 from ledger.bootstrap import Ledger
 from ledger.events import ContractOffered
 from ledger.store.database import Database
 from replay.verify import verify
-from tests.api.world import OPERATOR_KEY, Web, build, offer_of, served
+from tests.api.world import Web, build, offer_of, operated, served
 from tests.databases import Server, sandbox
 from tests.faults.rounds import rounds
-from tests.faults.running import PATIENCE_SECONDS, wait_for
+from tests.faults.running import wait_for
+from tests.processes import PATIENCE_SECONDS
 
 POOL_ROUNDS = rounds(ci=5, soak=50)
 CALLERS, CONNECTIONS = 200, 5
@@ -28,7 +28,7 @@ def test_two_hundred_callers_on_five_connections_get_503_in_bounded_time_and_all
 ) -> None:
     """All five are held by somebody else until many callers were refused; then the same requests, again."""
     url = server.create()
-    settings = sandbox(url, tmp_path).model_copy(update={"operator_key": SecretStr(OPERATOR_KEY), "sandbox": False})
+    settings = operated(sandbox(url, tmp_path), sandbox=False)
     database = Database(url, pool_size=CONNECTIONS, max_overflow=0, wait_seconds=POOL_WAIT_SECONDS)
     ledger = Ledger(settings, database)
     ledger.views.prepare()

@@ -4,15 +4,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-from pydantic import SecretStr
 
 from ledger import events as e
 from ledger.bootstrap import open_ledger
 from replay.verify import verify
-from tests.api.world import OPERATOR_KEY, Web, build, served
+from tests.api.world import Web, build, operated, served
 from tests.databases import Server, sandbox
 from tests.faults.rounds import rounds
-from tests.processes import together
+from tests.processes import PATIENCE_SECONDS, together
+from tests.serving import LIMITS
 
 ROUNDS = rounds(ci=20, soak=500)
 CALLERS = 50
@@ -20,13 +20,13 @@ CALLERS = 50
 
 def test_fifty_identical_requests_at_once_have_one_effect_and_one_answer(server: Server, tmp_path: Path) -> None:
     url = server.create()
-    settings = sandbox(url, tmp_path).model_copy(update={"operator_key": SecretStr(OPERATOR_KEY)})
+    settings = operated(sandbox(url, tmp_path))
     with ExitStack() as stack:
         ledgers = [stack.enter_context(open_ledger(settings)) for _ in range(2)]
         addresses = [stack.enter_context(served(ledger)) for ledger in ledgers]
         world = build(Web(addresses[0], ledgers[0]))
         path = f"/v1/contracts/{world.contracts['hourly']['id']}/bonuses"
-        callers = [stack.enter_context(httpx.Client(base_url=addresses[n % 2], timeout=60)) for n in range(CALLERS)]
+        callers = [stack.enter_context(client_of(addresses[n % 2])) for n in range(CALLERS)]
         for number in range(ROUNDS):
             key = f"round {number}"
             headers = {"Authorization": f"Bearer {world.client_key}", "Idempotency-Key": key}
@@ -44,6 +44,10 @@ def test_fifty_identical_requests_at_once_have_one_effect_and_one_answer(server:
         assert verify(ledgers[0].database).ok
         world.web.http.close()
     server.drop(url)
+
+
+def client_of(address: str) -> httpx.Client:
+    return httpx.Client(base_url=address, timeout=PATIENCE_SECONDS, limits=LIMITS)
 
 
 def one_answer(answers: list[httpx.Response], later: list[httpx.Response]) -> None:

@@ -8,7 +8,7 @@ from api.cli import _working
 from ledger.bootstrap import Ledger
 from ledger.worker import Worker
 from tests.faults.rounds import chance, rounds
-from tests.faults.running import KEY, Audit, Notes, Running, Sender, Told, Writers, cast, database_of, running
+from tests.faults.running import KEY, Audit, Notes, Running, Sender, Told, Writers, cast, database_of, running, wait_for
 from tests.play import Play
 
 KILLS = rounds(ci=25, soak=500)
@@ -33,10 +33,10 @@ def test_what_a_killed_server_had_acknowledged_is_there_and_a_retry_has_one_effe
                 )  # PostgreSQL is still there, or has stopped as well
                 server.start()
                 server.wait_until_up()
+                wait_for(lambda told=already: any(one.kept for one in notes.told[told:]), "somebody is told something")
                 sender.stopped.wait(random.uniform(0.05, 0.2))
             told = [one for one in notes.told[already:] if one.kept]
             assert not notes.wrong, notes.wrong
-            assert told, "nobody was told anything in this round"
             again(sender, random.sample(told, min(RETRIED, len(told))))
         sender.close()
         audit(server, notes)

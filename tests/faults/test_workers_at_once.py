@@ -7,25 +7,25 @@ connection: then the log alone decides who was first.
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from ledger import events as e
 from ledger.bootstrap import Ledger, open_ledger
-from ledger.store.clocks import TestClock
+from ledger.policies.deadlines import LAPSE
 from ledger.worker import Worker
 from replay.verify import verify
 from tests.databases import Server, sandbox
 from tests.faults.rounds import rounds
-from tests.play import DAY, HOUR, Play
+from tests.play import DAY, HOUR, WEEK, Play
 from tests.processes import together
 
 TICKS = rounds(ci=100, soak=1_000)
 """With two workers, and again with eight."""
 APART = 4 * HOUR
-HELD_TICKS = 4 * DAY // APART
+REVIEWED_TICKS, HELD_TICKS = WEEK // APART, 4 * DAY // APART
+"""How many ticks a review lasts, and a hold."""
 
 
 @contextmanager
@@ -40,38 +40,32 @@ def test_workers_on_one_tick_charge_and_release_each_payout_once(server: Server,
     """At each tick two reviews lapse and are charged, and what was charged four days before is released."""
     url = server.create()
     with ledgers(url, workers, tmp_path) as all_of_them:
-        first = all_of_them[0]
-        clock = first.clock
-        assert isinstance(clock, TestClock)
-        play = Play(first, up=False)
-        play.worker_returns()
-        play.up = False
-        ticks = work_due_at_ticks(play, TICKS)
-        for number, tick in enumerate(ticks):
-            clock.set(tick)
-            with pytest.MonkeyPatch.context() as patch:
-                if number % 2:
-                    patch.setattr(Worker, "_leading", everybody_leads)
-                answers = together(*[one.worker.drain for one in all_of_them])
-            assert not [one for one in answers if isinstance(one, Exception)], answers
-        check(first, payouts=2 * TICKS, released=2 * (TICKS - HELD_TICKS))
+        play = Play(all_of_them[0], up=False)
+        for number in range(REVIEWED_TICKS + TICKS):
+            if number < TICKS:
+                for _ in range(2):
+                    play.submit(play.active("single_payment", amount=100))
+            if number >= REVIEWED_TICKS:
+                with pytest.MonkeyPatch.context() as patch:
+                    if number % 2:
+                        patch.setattr(Worker, "_leading", everybody_leads)
+                    answers = together(*[one.worker.drain for one in all_of_them])
+                assert not [one for one in answers if isinstance(one, Exception)], answers
+                ahead = 2 * (min(number + 1, TICKS) - (number - REVIEWED_TICKS + 1))
+                assert lapses_ahead(all_of_them[0]) == ahead, "each tick had its own"
+            play.advance(APART)
+        check(all_of_them[0], payouts=2 * TICKS, released=2 * (TICKS - HELD_TICKS))
     server.drop(url)
+
+
+def lapses_ahead(ledger: Ledger) -> int:
+    """How many submissions wait for their review."""
+    return int(ledger.database.fetch("SELECT count(*) AS n FROM deadlines WHERE kind = %s", (LAPSE,))[0]["n"])
 
 
 @contextmanager
 def everybody_leads(worker: Worker, lock: int, *, wait: bool) -> Iterator[bool]:
     yield True
-
-
-def work_due_at_ticks(play: Play, ticks: int) -> list[datetime]:
-    """Two submissions for each tick, a week before it."""
-    found = []
-    for _ in range(ticks):
-        for _ in range(2):
-            play.submit(play.active("single_payment", amount=100))
-        found.append(play.now + 7 * DAY)
-        play.advance(APART)
-    return found
 
 
 def check(ledger: Ledger, payouts: int, released: int) -> None:

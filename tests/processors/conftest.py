@@ -18,9 +18,11 @@ from ledger.settings import Settings
 from tests.api.world import served
 from tests.databases import MONDAY
 from tests.play import Play
+from tests.processes import PATIENCE_SECONDS
 from tests.processors.fake_books import Books, Json
 from tests.processors.fake_stripe import SECRET_KEY, FakeStripe, running
 from tests.processors.stories import Step, Story
+from tests.serving import LIMITS
 
 WEBHOOK_SECRETS = ("whsec_of_the_account", "whsec_of_the_connected_accounts")
 ASK_AGAIN = timedelta(seconds=31)
@@ -148,5 +150,5 @@ def signed(body: str, secret: str = WEBHOOK_SECRETS[0], at: int | None = None) -
 
 @pytest.fixture
 def hook(world: World) -> Iterator[Hook]:
-    with served(world.ledger) as url, httpx.Client(base_url=url, timeout=60) as http:
+    with served(world.ledger) as url, httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, limits=LIMITS) as http:
         yield Hook(http)

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import stripe
 
+from tests.processes import PATIENCE_SECONDS
 from tests.processors.fake_books import Books, Json, Refusal, no_more_than
 
 SECRET_KEY = "sk_test_the_secret_key_of_the_tests"
@@ -53,6 +54,10 @@ class FakeStripe:
         self.key_life = KEY_LIFE
         self.search_lag = SEARCH_LAG
         self.url = ""
+        self.answering = threading.Event()
+        self.answering.set()
+        """Cleared, every request is taken and none is answered, until it is set again."""
+        self.waiting = 0
         self._now = now
         self._saved: dict[tuple[str | None, str], Saved] = {}
         self._faults: deque[tuple[str, str]] = deque()
@@ -69,6 +74,10 @@ class FakeStripe:
     def answer(self, what: str, params: Json, key: str | None, account: str | None) -> tuple[int, Json] | None:
         """The status and the body; None where the connection breaks."""
         with self._mutex:
+            self.waiting += 1
+        self.answering.wait(PATIENCE_SECONDS)
+        with self._mutex:
+            self.waiting -= 1
             fault = self._fault(what)
             if fault == UNREACHED:
                 return None

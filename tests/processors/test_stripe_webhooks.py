@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +11,13 @@ import httpx
 import msgspec
 import structlog
 
-from api.app import create_app
+from api.app import WEBHOOKS_AT_ONCE, create_app
 from ledger.bootstrap import open_ledger
 from tests.api.world import check_problem, served
 from tests.databases import MONDAY
 from tests.faults.rounds import rounds
-from tests.processes import together
+from tests.faults.running import wait_for
+from tests.processes import PATIENCE_SECONDS, together
 from tests.processors.conftest import ASK_AGAIN, PATH, WEBHOOK_SECRETS, Hook, World, signed
 from tests.processors.fake_books import Json, event
 from tests.processors.fake_stripe import LOSE, UNREACHED
@@ -25,6 +27,8 @@ DAY = timedelta(days=1)
 AMOUNT = 50_000
 BONUSES = 24
 """On one contract."""
+MANY = 60
+"""Webhooks at once: the server has forty threads for everybody."""
 
 
 # In every order: all orders of one story are in test_stripe_orders.py
@@ -270,6 +274,31 @@ def test_while_stripe_is_away_a_webhook_is_to_be_sent_again(world: World, hook: 
     assert world.payout(payout).status == "pending"
 
 
+def test_while_stripe_is_silent_webhooks_wait_by_themselves_and_everybody_else_is_answered(
+    world: World, hook: Hook
+) -> None:
+    """More of them than the server has threads; a webhook whose turn does not come is to be sent again."""
+    ((payout, identifier),) = charged_and_unheard(world, 1)
+    succeeded = event("payment_intent.succeeded", payment(world.books, identifier))
+    world.stripe.answering.clear()
+    with ThreadPoolExecutor(MANY) as pool:
+        try:
+            delivered = [pool.submit(hook.deliver, succeeded) for _ in range(MANY)]
+            wait_for(lambda: world.stripe.waiting >= WEBHOOKS_AT_ONCE, "webhooks wait for Stripe")
+            for _ in range(5):
+                assert hook.http.get("/v1/contracts").status_code == 401
+                assert hook.http.get("/v1/health").status_code == 200
+            assert not any(one.done() and one.result().status_code == 200 for one in delivered)
+            assert world.stripe.waiting == WEBHOOKS_AT_ONCE, "the others wait for them, and not for Stripe"
+        finally:
+            world.stripe.answering.set()
+        answers = [one.result(PATIENCE_SECONDS) for one in delivered]
+    assert {one.status_code for one in answers} <= {200, 503}
+    assert all("retry-after" in one.headers for one in answers if one.status_code == 503)
+    hook.takes(succeeded)
+    assert world.payout(payout).status == "pending"
+
+
 def test_a_signature_that_is_wrong_missing_or_old_is_refused(world: World, hook: Hook) -> None:
     _, identifier = world.paid()
     body = json.dumps(event("charge.dispute.created", world.books.dispute(identifier, 1_000)))
@@ -313,7 +342,7 @@ def test_without_a_secret_there_is_no_such_path(world: World) -> None:
     for missing in ("stripe_webhook_secret", "stripe_secret_key"):
         settings = world.settings.model_copy(update={missing: None})
         with open_ledger(settings) as ledger, served(ledger) as url:
-            answer = httpx.post(url + PATH, content=b"{}", headers={"Stripe-Signature": signed("{}")})
+            answer = Hook(httpx.Client(base_url=url, timeout=PATIENCE_SECONDS)).post("{}", signed("{}"))
         assert (answer.status_code, check_problem(answer)["code"]) == (404, "not_found")
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ledger import events as e
 from ledger.bootstrap import Ledger
@@ -96,6 +97,19 @@ def test_an_unknown_outcome_is_left_alone_for_a_while(ledger: Ledger, asked: Ask
     assert len(asked.keys) == 1
     play.advance(MICROSECOND)
     assert len(asked.keys) == 2
+
+
+def test_the_line_of_an_unknown_outcome_names_the_event_that_it_follows_from_and_so_its_command(
+    ledger: Ledger, asked: Asked
+) -> None:
+    play = Play(ledger)
+    asked.before = unknown
+    with capture_logs() as lines:
+        _, payout = approved(play)
+    (line,) = lines
+    (requested,) = [one for one in play.events() if isinstance(one.event, e.ChargeRequested)]
+    assert (line["stream"], line["cause_id"]) == (payout, requested.id)
+    assert line["command_id"]
 
 
 def test_while_an_outcome_is_unknown_nobody_makes_another_attempt(ledger: Ledger, asked: Asked) -> None:
