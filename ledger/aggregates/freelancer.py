@@ -183,4 +183,6 @@ def _record(state: Freelancer, command: c.RecordTransfer, own: dict[str, Any]) -
         case "submitted":
             if command.settles_at is None:
                 raise TypeError("a submitted transfer says when it settles")
-            return [] if known.submitted else [e.WithdrawalSubmitted(**own, settles_at=command.settles_at)]
+            if known.settles_at == command.settles_at:
+                return []
+            return [e.WithdrawalSubmitted(**own, settles_at=command.settles_at)]

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ledger.clock import Clock
+from ledger.errors import Corrupt
 from ledger.store.log import LedgerLog
 
 EVERY_EVENTS = 1_000
@@ -83,17 +84,26 @@ class Checkpoints:
         return checkpoint
 
     def all(self) -> Iterator[Checkpoint]:
-        """Every checkpoint, oldest first. Raises msgspec.DecodeError for a line that is none."""
+        """Every checkpoint, oldest first. Raises Corrupt for a line that is none."""
         path = self.folder / FILE
         if path.exists():
             for line in path.read_bytes().splitlines():
-                yield msgspec.json.decode(line, type=Checkpoint)
+                yield self._read(line)
 
     def last(self) -> Checkpoint | None:
-        """The newest one. Raises msgspec.DecodeError when the file does not end with a checkpoint."""
+        """The newest one. Raises Corrupt when the file does not end with a checkpoint."""
         path = self.folder / FILE
         lines = path.read_bytes().splitlines() if path.exists() else []
-        return msgspec.json.decode(lines[-1], type=Checkpoint) if lines else None
+        return self._read(lines[-1]) if lines else None
+
+    def _read(self, line: bytes) -> Checkpoint:
+        try:
+            return msgspec.json.decode(line, type=Checkpoint)
+        except msgspec.DecodeError as error:
+            what = f"{self.folder / FILE} has a line that is no checkpoint ({error})"
+            raise Corrupt(
+                f"{what}: move it aside, and compare with the checkpoints that your auditor has kept"
+            ) from error
 
     def public_key(self) -> bytes | None:
         """32 raw bytes; None as long as nothing was signed here."""

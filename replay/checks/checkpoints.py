@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-import msgspec
-
+from ledger.errors import Corrupt
 from ledger.store.checkpoints import PUBLIC_KEY_FILE, Checkpoint, Checkpoints, is_signed_by
 from replay.findings import Findings
 
@@ -31,7 +30,7 @@ class CheckpointCheck:
                 else:
                     what = f"the checkpoint of {one.at} is not signed by the key in {PUBLIC_KEY_FILE}"
                     self._findings.add("log", what, position=one.position)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (Corrupt, ValueError) as error:
             self._findings.add("log", f"the checkpoints cannot be read: {error}")
 
     @classmethod

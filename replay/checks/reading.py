@@ -9,6 +9,7 @@ from psycopg import Connection
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Literal
 
+from ledger.projections import PROJECTIONS
 from ledger.store.database import Database
 from ledger.store.log import Stored
 
@@ -76,12 +77,18 @@ def beyond(connection: Connection[Any], position: int) -> tuple[int, int]:
     return (row[0], row[1]) if row else (0, 0)
 
 
+_TABLES = ", ".join(table.name for projection in PROJECTIONS for table in projection.tables)
+
+
 @contextmanager
 def snapshot(database: Database, same_as: str | None = None) -> Iterator[Connection[Any]]:
     """A connection that sees one state of the database to the end, that of another one's `name_of` if that is given."""
     with database.connection() as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        if same_as is not None:
+        if same_as is None:
+            # before the first look at anything: a table that `replay rebuild` swapped in later would seem empty to it
+            connection.execute(f"LOCK TABLE {_TABLES} IN ACCESS SHARE MODE".encode())
+        else:
             connection.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(Literal(same_as)))
         yield connection
 

@@ -4,9 +4,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
+from ledger.errors import Corrupt
 from ledger.store.embedded_folder import Folder
 from replay import output
 from replay.cli.common import (
@@ -50,7 +50,7 @@ def archive(
     with live() as read, output.progress("Archiving") as further:
         try:
             signed = read.checkpoints.write(read.log, read.clock) or read.checkpoints.last()
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, Corrupt) as error:
             fail(
                 f"the log's head cannot be signed ({error}): LEDGER_CHECKPOINT_DIR must name the ledger's checkpoints, and"
                 " be writable",

@@ -103,9 +103,8 @@ def open_path(path: Path) -> Iterator[Source]:
         yield opened
         return
     if path.is_dir():
-        from replay.archive_source import (
-            open_archive,
-        )  # reading Parquet: a quarter of a second that others need not wait
+        # Reading Parquet takes a quarter of a second to load, which other commands need not wait for.
+        from replay.archive_source import open_archive
 
         yield open_archive(path)
         return

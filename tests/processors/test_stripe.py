@@ -1,6 +1,7 @@
 """Stripe as the processor: charged, refunded and paid out once, whatever is lost, repeated, late or broken in between."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import structlog
@@ -322,3 +323,28 @@ def test_no_secret_of_ours_and_no_word_of_stripe_is_in_an_error_or_a_log(world: 
     assert logs
     assert "sk_test" not in repr(logs)
     assert "whsec" not in repr(world.settings)
+
+
+def test_a_withdrawal_whose_arrival_stripe_puts_off_is_asked_about_when_it_is_to_arrive_then(world: World) -> None:
+    world.released()
+    world.play.withdraw(30_000)
+    world.work()
+    (payout,) = world.books.payouts.values()
+    later = payout["arrival_date"] + 3 * 86_400
+    payout["arrival_date"] = later
+    world.clock.at = withdrawal_of(world).settles_at
+    world.work()
+    assert withdrawal_of(world).settles_at.timestamp() == later
+    asked = len(world.stripe.asked)
+    world.work_until(withdrawal_of(world).settles_at - timedelta(hours=7), timedelta(hours=6))
+    assert len(world.stripe.asked) == asked, "until then Stripe is left alone"
+    world.books.arrive(payout["id"])
+    world.clock.at = withdrawal_of(world).settles_at
+    world.work()
+    assert world.play.balance() == (0, 20_000, 0)
+    assert world.play.topics().count("freelancer.withdrawal_submitted.v1") == 2
+
+
+def withdrawal_of(world: World) -> Any:
+    state = world.ledger.log.load([world.play.freelancer])[world.play.freelancer]
+    return state.withdrawals[-1]

@@ -55,3 +55,16 @@ def test_an_export_overwrites_nothing(exported: tuple[Path, Path], copy: Copy, r
     assert again.exit_code == 2
     assert "is there already" in again.output
     assert file.read_bytes() == before
+
+
+def test_a_checkpoint_that_was_cut_off_in_writing_is_named_and_nothing_is_signed(
+    exported: tuple[Path, Path], copy: Copy, replay_at, tmp_path: Path
+) -> None:
+    _, folder = exported
+    kept = folder / "checkpoints.jsonl"
+    torn = kept.read_bytes()[:-20]
+    kept.write_bytes(torn)
+    again = replay_at(copy)("export", str(tmp_path / "again.jsonl"))
+    assert again.exit_code == 1
+    assert "has a line that is no checkpoint" in again.output
+    assert kept.read_bytes() == torn
