@@ -5,8 +5,8 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -266,14 +266,15 @@ class Terminal:
             **os.environ,
             "LEDGER_DATABASE_URL": copy.url,
             "LEDGER_DATA_DIR": str(copy.folder),
+            "PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path))),
             "TERM": "xterm",
         }
-        self.pid, self.file = pty.fork()
-        if self.pid == 0:  # pragma: no cover - the other process
-            os.chdir(copy.folder)
-            environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
-            os.execve(program[0], program, environment)
-        ioctl(self.file, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
+        self.file, theirs = pty.openpty()
+        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
+        self.process = subprocess.Popen(
+            program, cwd=copy.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        os.close(theirs)
 
     def wait_for(self, words: str) -> None:
         self._until(lambda: words in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.shown))
@@ -284,13 +285,13 @@ class Terminal:
     def ended(self) -> int:
         """Its exit status, once all it wrote is read."""
         self._until(lambda: False)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.process.wait(PATIENCE)
 
     def _until(self, is_enough: Callable[[], bool]) -> None:
         give_up = time.monotonic() + PATIENCE
         while not is_enough():
             if time.monotonic() > give_up:
-                os.kill(self.pid, signal.SIGKILL)
+                self.process.kill()
                 raise AssertionError(f"nothing came of it; on the screen is {self.shown[-2000:]!r}")
             if select.select([self.file], [], [], 1)[0]:
                 try:

@@ -196,6 +196,39 @@ def test_rule_15_minutes_times_rate_by_sixty_is_rounded_half_up(minutes: int, ra
     assert price_of(minutes, rate) == amount
 
 
+@pytest.mark.parametrize("cadence", ["weekly", "biweekly"])
+def test_rule_14_a_week_that_was_locked_takes_no_more_time_by_whichever_clock(cadence: str) -> None:
+    """The worker's clock was ahead, or the command was late: the cycle is billed once, with what was in it then."""
+    history = History("2026-01-05 09:00")
+    contract = history.active("hourly", hourly_rate=6_000, cadence=cadence)
+    history.log_time(contract, 60)
+    history.advance("2026-01-12 12:00")
+    history.now = utc("2026-01-11 09:00")
+    with refused("timesheet_locked"):
+        history.log_time(contract, 3)
+    history.advance("2026-01-19 12:00")
+    assert [payout.split()[::2] for payout in history.payouts(contract)] == [["timesheet", "6000"]]
+
+
+def test_rule_14_a_week_without_time_whose_cycle_was_billed_takes_none_either() -> None:
+    history, contract = hourly("2026-01-05 09:00", cadence="biweekly")
+    history.log_time(contract, 60)
+    history.advance("2026-01-19 12:00")
+    history.now = utc("2026-01-18 09:00")
+    with refused("timesheet_locked"):
+        history.log_time(contract, 3)
+
+
+def test_rule_14_a_week_that_no_close_has_touched_takes_what_was_logged_in_time() -> None:
+    """Nothing was locked at its Monday 12:00: the command that was on its way then is billed as of then."""
+    history, contract = hourly("2026-01-05 09:00")
+    history.advance("2026-01-12 12:00")
+    history.now = utc("2026-01-11 09:00")
+    history.log_time(contract, 60)
+    history.advance("2026-01-13 12:00")
+    assert [payout.split()[::2] for payout in history.payouts(contract)] == [["timesheet", "6000"]]
+
+
 def test_rule_15_it_is_rounded_once_for_a_timesheet_not_for_each_entry() -> None:
     history, contract = hourly(hourly_rate=3333)
     for _ in range(4):

@@ -6,6 +6,7 @@ from typing import Any
 from ledger import commands as c
 from ledger import events as e
 from ledger.aggregates.contract.guards import REVIEW, WORK, add_closing, draft, own, require
+from ledger.aggregates.contract.schedule import was_locked
 from ledger.aggregates.contract.state import Contract, Status, TimeEntry, entry_of
 from ledger.calendar import midnight, week_of
 from ledger.errors import Refused
@@ -19,7 +20,8 @@ def log(state: Contract, command: c.LogTime, rules: Rules) -> list[Event]:
     """For a date of the current week, up to today."""
     _require_hours(state, *WORK)
     week, current = week_of(midnight(command.date)), week_of(command.now)
-    if state.anchor is not None and state.anchor <= week < current and command.now >= rules.lock_of(week):
+    past = state.anchor is not None and state.anchor <= week < current and command.now >= rules.lock_of(week)
+    if past or was_locked(state, week):
         raise _locked(week, rules)
     if week != current:
         detail = f"time is added in its own week, the present one, which began on {current:%Y-%m-%d}"

@@ -52,6 +52,12 @@ def open_entries(state: Contract, lock: datetime, rules: Rules) -> list[TimeEntr
     return [entry for entry in state.entries if not entry.locked and rules.lock_of(entry.week) == lock]
 
 
+def was_locked(state: Contract, week: datetime) -> bool:
+    """Whether a close has locked or billed that week already: a command's own clock may be behind the one that closed it."""
+    billed = state.closed_through is not None and week < state.closed_through
+    return billed or any(sheet.week == week for sheet in state.timesheets)
+
+
 def unbilled_timesheets(state: Contract, cycle: tuple[datetime, datetime]) -> list[Timesheet]:
     """The locked weeks of a cycle that no close has billed."""
     return [sheet for sheet in state.timesheets if not sheet.billed and cycle[0] <= sheet.week < cycle[1]]

@@ -15,6 +15,7 @@ VERIFIER = ROOT / "docs" / "verify_case.py"
 
 
 def test_the_verifier_of_the_docs_agrees(case: Callable[..., Path], shared: Copy, tmp_path: Path) -> None:
+    file = case("Logo")
     key = (shared.settings.checkpoints / "public-key").read_text().strip()
 
     def verdict(file: Path, key: str = key) -> tuple[int, str]:
@@ -22,7 +23,6 @@ def test_the_verifier_of_the_docs_agrees(case: Callable[..., Path], shared: Copy
         answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         return answer.returncode, answer.stdout
 
-    file = case("Logo")
     assert verdict(file) == (0, "the case is as it was signed\n")
     without_names = tmp_path / "redacted"
     without_names.write_bytes(render(redact(parse(file.read_bytes()), ["name"])))
