@@ -272,7 +272,13 @@ class Terminal:
         self.file, theirs = pty.openpty()
         ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
         self.process = subprocess.Popen(
-            program, cwd=copy.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+            program,
+            cwd=copy.folder,
+            env=environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
         )
         os.close(theirs)
 
