@@ -29,7 +29,7 @@ from ledger.bootstrap import Ledger
 from ledger.store.idempotency import Idempotency
 from ledger.store.keys import Keys
 from ledger.store.own_writes import OwnWrites
-from replay.integrity import IntegrityWatch
+from replay.verify.integrity import IntegrityWatch
 
 ROUTERS = tuple(
     module.router

@@ -32,7 +32,7 @@ from ledger.store.idempotency import Idempotency
 from ledger.store.keys import Keys
 from ledger.store.own_writes import OwnWrites
 from ledger.store.vault import Secret
-from replay.integrity import IntegrityWatch
+from replay.verify.integrity import IntegrityWatch
 
 S = TypeVar("S", Client, Freelancer, Contract, Payout, Adjustment)
 

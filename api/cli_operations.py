@@ -88,7 +88,7 @@ def restore(
 def _verify(settings: Settings) -> None:
     """What `replay verify` says, for people."""
     from replay.live import open_live
-    from replay.verify import verify
+    from replay.verify.live import verify
 
     with open_live(settings) as live:
         report = verify(live.database, checkpoints=live.checkpoints)

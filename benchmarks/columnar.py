@@ -28,12 +28,12 @@ from benchmarks.verifying import PAGE, Verifying
 from ledger.codec import encode
 from ledger.store import chain
 from ledger.store.log import LedgerLog, Stored
-from replay.archive import archive
-from replay.archive_source import ArchiveLog, ArchiveSource, ColumnScan, open_archive
+from replay.archive.columnar import accounts
+from replay.archive.engines import open_engine
+from replay.archive.refold import fold
+from replay.archive.source import ArchiveLog, ArchiveSource, ColumnScan, open_archive
+from replay.archive.writing import archive
 from replay.balances import trial_balance
-from replay.columnar import accounts
-from replay.engines import open_engine
-from replay.refold import fold
 
 NAME = "columnar"
 PROJECT = Path(__file__).parents[1]

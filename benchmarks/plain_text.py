@@ -18,9 +18,10 @@ from benchmarks.histories import history
 from benchmarks.measure import Fact, Report, in_turns, settle_memory, timed
 from ledger.codec import encode
 from ledger.store.log import Stored
-from replay import export_beancount, export_hledger
 from replay.amounts import exponent
 from replay.balances import movements, trial_balance
+from replay.export import beancount as export_beancount
+from replay.export import hledger as export_hledger
 
 Balances = dict[tuple[str, str], int]
 """By account and currency: debits less credits, in minor units; what stands at nothing is left out."""

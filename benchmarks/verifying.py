@@ -28,7 +28,7 @@ from ledger.events import EVENTS
 from ledger.store.database import Database
 from ledger.store.log import LedgerLog
 from ledger.store.views import Views
-from replay.verify import verify
+from replay.verify.live import verify
 
 NAME = "verifying"
 PAGE = 5_000

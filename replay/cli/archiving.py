@@ -44,8 +44,8 @@ def archive(
     if verify:
         _verify(folder, as_json)
         return
-    from replay.archive import archive as write
-    from replay.archive_tables import show_archived
+    from replay.archive.tables import show_archived
+    from replay.archive.writing import archive as write
 
     with live() as read, output.progress("Archiving") as further:
         try:
@@ -64,9 +64,9 @@ def archive(
 
 
 def _verify(folder: Path, as_json: bool) -> None:
-    from replay.archive_check import check_archive
-    from replay.archive_source import ArchiveSource
-    from replay.archive_tables import show_verified
+    from replay.archive.check import check_archive
+    from replay.archive.source import ArchiveSource
+    from replay.archive.tables import show_verified
 
     with source(folder) as read, output.progress("Verifying") as further:
         if not isinstance(read, ArchiveSource):
@@ -109,10 +109,10 @@ def run(
     as_csv: AsCsv = False,
 ) -> None:
     """Refolds an archive by the posting rules on DuckDB or Spark, and compares every account. Exit status 1 on a difference."""
-    from replay.archive_source import ArchiveSource
-    from replay.archive_tables import show_refold
-    from replay.engines import ENGINES
-    from replay.refold import refold
+    from replay.archive.engines import ENGINES
+    from replay.archive.refold import refold
+    from replay.archive.source import ArchiveSource
+    from replay.archive.tables import show_refold
 
     require_one_format(as_json, as_csv)
     if engine not in ENGINES:

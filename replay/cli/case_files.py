@@ -5,8 +5,8 @@ from pathlib import Path
 
 import typer
 
-from replay.case_file import KINDS, MAX_BYTES, CaseFile, TextKind
-from replay.case_source import read
+from replay.case.file import KINDS, MAX_BYTES, CaseFile, TextKind
+from replay.case.source import read
 from replay.cli.common import UNUSABLE, fail
 from replay.sources import SourceUnavailable
 

@@ -9,14 +9,15 @@ from typer.core import TyperGroup
 from ledger import ids
 from ledger.errors import LedgerError
 from ledger.store.checkpoints import Checkpoints
-from replay import case_tables, output
-from replay.case import make_case
-from replay.case_file import KINDS, SUFFIX, CaseFile, render
-from replay.case_file import redact as without
-from replay.case_opening import Opening, reopen
-from replay.case_result import UNFOLDABLE, recorded
-from replay.case_source import read
-from replay.case_test import write_test
+from replay import output
+from replay.case import tables as case_tables
+from replay.case.as_test import write_test
+from replay.case.file import KINDS, SUFFIX, CaseFile, render
+from replay.case.file import redact as without
+from replay.case.making import make_case
+from replay.case.opening import Opening, reopen
+from replay.case.result import UNFOLDABLE, recorded
+from replay.case.source import read
 from replay.cli.case_files import key_named, kinds_named, read_or_fail, write_or_fail
 from replay.cli.common import (
     DIVERGENCE,

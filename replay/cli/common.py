@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ledger import ids
 from ledger.errors import LedgerError
 from ledger.settings import Settings
-from replay.case_source import open_case
+from replay.case.source import open_case
 from replay.live import Live, open_live
 from replay.sources import Source, SourceUnavailable
 from replay.values import parse_instant
@@ -104,7 +104,7 @@ def open_path(path: Path) -> Iterator[Source]:
         return
     if path.is_dir():
         # Reading Parquet takes a quarter of a second to load, which other commands need not wait for.
-        from replay.archive_source import open_archive
+        from replay.archive.source import open_archive
 
         yield open_archive(path)
         return

@@ -7,8 +7,6 @@ import typer
 
 from ledger import ids
 from replay import output
-from replay.bisect import Bisection, NotGood, bisect_ledger, bisect_subject
-from replay.bisect_tables import show_bisection
 from replay.cli.common import (
     DIVERGENCE,
     NO_SUCH,
@@ -25,18 +23,20 @@ from replay.cli.common import (
     require_one_format,
     source,
 )
-from replay.condition_values import ConditionError, Vocabulary
-from replay.conditions import Condition, parse
-from replay.diff import Point, parse_point
-from replay.diff import diff as diff_of
-from replay.diff_tables import ACCOUNT_COLUMNS, EVENT_COLUMNS, account_rows, event_rows, show_difference
+from replay.debug.bisect import Bisection, NotGood, bisect_ledger, bisect_subject
+from replay.debug.bisect_tables import show_bisection
+from replay.debug.condition_values import ConditionError, Vocabulary
+from replay.debug.conditions import Condition, parse
+from replay.debug.diff import Point, parse_point
+from replay.debug.diff import diff as diff_of
+from replay.debug.diff_tables import ACCOUNT_COLUMNS, EVENT_COLUMNS, account_rows, event_rows, show_difference
+from replay.debug.ledger_scope import LEDGER
+from replay.debug.scopes import STEP
+from replay.debug.step_tables import STEP_COLUMNS, show_timeline, step_rows
+from replay.debug.stepping import first_where, index_at
+from replay.debug.timeline import SUBJECTS as TIMELINES
+from replay.debug.timeline import Timeline, as_document, timeline
 from replay.history import SUBJECTS
-from replay.ledger_scope import LEDGER
-from replay.scopes import STEP
-from replay.step_tables import STEP_COLUMNS, show_timeline, step_rows
-from replay.stepping import first_where, index_at
-from replay.timeline import SUBJECTS as TIMELINES
-from replay.timeline import Timeline, as_document, timeline
 from replay.values import plain
 
 
@@ -108,7 +108,7 @@ def _write(found: Timeline, start: int, stop: int | None, as_json: bool, as_csv:
 
 
 def _debug(found: Timeline, start: int, condition: Condition | None, stop: int | None) -> None:
-    from replay.step_app import StepApp  # a terminal interface takes as long to import as all else here together
+    from replay.debug.step_app import StepApp  # a terminal interface takes as long to import as all else here together
 
     StepApp(found, start if stop is None else stop, condition, stop is not None).run()
 

@@ -10,8 +10,12 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from replay import export, export_beancount, export_csv, export_hledger, output
+from replay import output
 from replay.cli.common import UNUSABLE, AsOf, From, KnownAt, app, fail, live, source
+from replay.export import beancount as export_beancount
+from replay.export import csv as export_csv
+from replay.export import hledger as export_hledger
+from replay.export import lines as export
 from replay.sources import EventSource, Source
 
 STDOUT = Path("-")
@@ -71,7 +75,7 @@ def export_log(
     if format_ is Format.JSONL:
         _export_jsonl(file, where)
     elif format_ is Format.PARQUET:
-        from replay.archive import (
+        from replay.archive.writing import (
             archive,
         )  # reading and writing Parquet: a quarter of a second that others need not wait
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from ledger import ids
-from replay import finance_tables, output
+from replay import output
 from replay.cli.common import (
     DIVERGENCE,
     NO_SUCH,
@@ -27,12 +27,13 @@ from replay.cli.common import (
     require_one_format,
     source,
 )
-from replay.export_csv import text
-from replay.reconcile import Item
-from replay.reconcile import reconcile as reconcile_report
-from replay.settlement_report import Unreadable, read
-from replay.statement import Standing, Statement
-from replay.statement import statement as statement_of
+from replay.export.csv import text
+from replay.finance import tables as finance_tables
+from replay.finance.reconcile import Item
+from replay.finance.reconcile import reconcile as reconcile_report
+from replay.finance.settlement_report import Unreadable, read
+from replay.finance.statement import Standing, Statement
+from replay.finance.statement import statement as statement_of
 from replay.values import parse_instant
 
 STDIN = Path("-")

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from replay import output
-from replay.additions import commands_from
 from replay.cli.common import (
     DIVERGENCE,
     UNUSABLE,
@@ -22,14 +21,15 @@ from replay.cli.common import (
     require_one_format,
     source,
 )
-from replay.edits import Change, Edits, UnusableEdit
-from replay.fork_outside import Charges
-from replay.fork_rules import SETTINGS
-from replay.fork_scope import SUBJECTS
+from replay.fork.additions import commands_from
+from replay.fork.edits import Change, Edits, UnusableEdit
+from replay.fork.outside import Charges
+from replay.fork.rules import SETTINGS
+from replay.fork.scope import SUBJECTS
+from replay.fork.tables import show_what_if
+from replay.fork.what_if import WhatIf
+from replay.fork.what_if import what_if as fork_history
 from replay.values import parse_instant
-from replay.what_if import WhatIf
-from replay.what_if import what_if as fork_history
-from replay.what_if_tables import show_what_if
 
 _CHARGES: tuple[Charges, ...] = ("as_before", "succeed", "fail")
 _NUMBERS = "; ".join(f"{name}: {setting.what}" for name, setting in SETTINGS.items())

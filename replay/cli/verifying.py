@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from replay import output, verify_tables
-from replay.case_source import read as read_case
+from replay import output
+from replay.case.source import read as read_case
 from replay.cli.common import DIVERGENCE, UNUSABLE, AsJson, From, app, fail, live, without_collecting
-from replay.findings import Report
 from replay.sources import SourceUnavailable
-from replay.verify import verify as verify_all
-from replay.verify_case import verify_case
-from replay.verify_recent import verify_recent
+from replay.verify import tables as verify_tables
+from replay.verify.case import verify_case
+from replay.verify.findings import Report
+from replay.verify.live import verify as verify_all
+from replay.verify.recent import verify_recent
 
 SinceCheckpoint = Annotated[
     bool,
@@ -66,10 +67,10 @@ def _of_path(path: Path, further: Callable[..., None]) -> Report:
     try:
         if path.is_file():
             return verify_case(read_case(path), on_events=further)
-        from replay.archive_source import (
+        from replay.archive.source import (
             open_archive,
         )  # reading Parquet: a quarter of a second that others need not wait
-        from replay.verify_archive import verify_archive
+        from replay.verify.archive import verify_archive
 
         return verify_archive(open_archive(path), on_events=further)
     except SourceUnavailable as error:

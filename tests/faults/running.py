@@ -30,7 +30,7 @@ from psycopg.rows import dict_row
 from ledger.store.checkpoints import Checkpoints
 from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedPostgres
-from replay.verify import verify
+from replay.verify.live import verify
 from tests.databases import NO_LIMIT
 from tests.processes import PATIENCE_SECONDS, PROJECT
 from tests.serving import LIMITS, free_port

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from replay.verify import verify
+from replay.verify.live import verify
 from tests.api.test_openapi import ROLES, existing
 from tests.api.world import World
 from tests.faults.rounds import SOAK, rounds

@@ -16,7 +16,7 @@ from ledger.ids import event_id
 from ledger.policies.deadlines import LAPSE, Deadline, command_of
 from ledger.service import Receipt
 from ledger.store.log import Stored
-from replay.verify import verify
+from replay.verify.live import verify
 from tests.databases import Server, sandbox
 from tests.faults.rounds import chance, rounds
 from tests.play import MICROSECOND, Play

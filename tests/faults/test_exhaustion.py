@@ -10,7 +10,7 @@ import httpx
 from ledger.bootstrap import Ledger
 from ledger.events import ContractOffered
 from ledger.store.database import Database
-from replay.verify import verify
+from replay.verify.live import verify
 from tests.api.world import Web, build, offer_of, operated, served
 from tests.databases import Server, sandbox
 from tests.faults.rounds import rounds

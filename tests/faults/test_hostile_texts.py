@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from replay.verify import verify
+from replay.verify.live import verify
 from tests.api.test_bad_input import EMPTY, TARGETS, Target, filled, names
 from tests.api.world import World
 

@@ -7,7 +7,7 @@ import httpx
 
 from ledger import events as e
 from ledger.bootstrap import open_ledger
-from replay.verify import verify
+from replay.verify.live import verify
 from tests.api.world import Web, build, operated, served
 from tests.databases import Server, sandbox
 from tests.faults.rounds import rounds

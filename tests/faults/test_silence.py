@@ -13,7 +13,7 @@ from ledger.bootstrap import Ledger, open_ledger
 from ledger.events import BonusGranted
 from ledger.store.database import Database
 from ledger.store.idempotency import LOCKS, Idempotency, KeyInProgress
-from replay.verify import verify
+from replay.verify.live import verify
 from tests.api.world import World, check_problem, operated, world_of
 from tests.databases import Server, sandbox
 from tests.faults.running import wait_for

@@ -25,7 +25,7 @@ from ledger.store import views
 from ledger.store.clocks import TestClock
 from ledger.store.log import LedgerLog
 from ledger.store.views import Views
-from replay.verify import verify
+from replay.verify.live import verify
 from tests.databases import Server, sandbox
 from tests.faults.rounds import chance, rounds
 from tests.play import BANK_FAILS, DECLINES, Play, utc

@@ -15,7 +15,7 @@ from ledger import events as e
 from ledger.bootstrap import Ledger, open_ledger
 from ledger.policies.deadlines import LAPSE
 from ledger.worker import Worker
-from replay.verify import verify
+from replay.verify.live import verify
 from tests.databases import Server, sandbox
 from tests.faults.rounds import rounds
 from tests.play import DAY, HOUR, WEEK, Play

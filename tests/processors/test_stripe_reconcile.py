@@ -4,9 +4,9 @@ import io
 from datetime import timedelta
 
 from ledger.processors.stripe import reversal_id
+from replay.finance.reconcile import Reconciliation, reconcile
+from replay.finance.settlement_report import read
 from replay.live import open_live
-from replay.reconcile import Reconciliation, reconcile
-from replay.settlement_report import read
 from tests.databases import MONDAY
 from tests.processors.conftest import ASK_AGAIN, Hook, World
 from tests.processors.fake_books import event

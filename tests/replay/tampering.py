@@ -3,8 +3,8 @@
 import psycopg
 
 from ledger.store import chain
-from replay.findings import Finding, Report
-from replay.verify import verify
+from replay.verify.findings import Finding, Report
+from replay.verify.live import verify
 from tests.replay.conftest import Copy
 
 

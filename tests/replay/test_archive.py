@@ -27,11 +27,11 @@ from ledger.codec import decode
 from ledger.errors import Corrupt
 from ledger.events import EVENTS
 from ledger.store.log import Stored
-from replay import archive_manifest
-from replay.archive import Archived, OtherLedger, archive
-from replay.archive_check import check_archive
-from replay.archive_columns import AMOUNTS, NAMES
-from replay.archive_source import open_archive
+from replay.archive import manifest as archive_manifest
+from replay.archive.check import check_archive
+from replay.archive.columns import AMOUNTS, NAMES
+from replay.archive.source import open_archive
+from replay.archive.writing import Archived, OtherLedger, archive
 from replay.cli import app
 from replay.live import Live
 from replay.scan import Scan

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from ledger.events import AdjustmentApproved
 from ledger.postings import entries
-from replay.bisect import NotGood, bisect_ledger, bisect_subject
-from replay.condition_values import ConditionError
-from replay.conditions import Condition, parse
-from replay.ledger_scope import LEDGER
+from replay.debug.bisect import NotGood, bisect_ledger, bisect_subject
+from replay.debug.condition_values import ConditionError
+from replay.debug.conditions import Condition, parse
+from replay.debug.ledger_scope import LEDGER
+from replay.debug.scopes import STEP, scope_at
+from replay.debug.timeline import timeline
 from replay.live import Live
-from replay.scopes import STEP, scope_at
-from replay.timeline import timeline
 from tests.history import DAY, History
 from tests.replay.conftest import Copy, Replay
 from tests.replay.made import HISTORIES, Made, payouts, source_of, source_of_events

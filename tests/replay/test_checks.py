@@ -12,9 +12,9 @@ from ledger.errors import LedgerError
 from ledger.events import Event, Posting
 from ledger.postings import entries
 from ledger.projections.rows import Record
-from replay.checks.accounts import AccountCheck
-from replay.checks.payouts import PayoutCheck
-from replay.findings import Finding, Findings
+from replay.verify.checks.accounts import AccountCheck
+from replay.verify.checks.payouts import PayoutCheck
+from replay.verify.findings import Finding, Findings
 from tests.history import History
 
 

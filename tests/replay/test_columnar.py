@@ -19,15 +19,16 @@ from ledger.codec import decode
 from ledger.events import EVENTS, AdjustmentApproved, AdjustmentProposed, Event, Posting
 from ledger.money import MAX_AMOUNT
 from ledger.postings import RULES, Rule
-from replay import archive_manifest, columnar
-from replay.archive import archive
-from replay.archive_source import ArchiveSource, open_archive
+from replay.archive import columnar
+from replay.archive import manifest as archive_manifest
+from replay.archive.columnar import account_of
+from replay.archive.engines import open_engine
+from replay.archive.refold import fold, refold
+from replay.archive.source import ArchiveSource, open_archive
+from replay.archive.writing import archive
 from replay.balances import trial_balance
 from replay.cli import app
-from replay.columnar import account_of
-from replay.engines import open_engine
 from replay.live import Live
-from replay.refold import fold, refold
 from replay.sources import SourceUnavailable
 from tests.properties.everything import everything, golden
 from tests.replay.archives import Log, log_of

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from ledger.aggregates.payout import Payout
 from ledger.store.reader import view_of
-from replay.condition_values import ConditionError, Scope, Vocabulary
-from replay.conditions import LONGEST, parse
-from replay.fields import names_of
-from replay.ledger_scope import LEDGER, Books
-from replay.scopes import STEP, count, currency_of, scope_at
-from replay.timeline import timeline
+from replay.debug.condition_values import ConditionError, Scope, Vocabulary
+from replay.debug.conditions import LONGEST, parse
+from replay.debug.fields import names_of
+from replay.debug.ledger_scope import LEDGER, Books
+from replay.debug.scopes import STEP, count, currency_of, scope_at
+from replay.debug.timeline import timeline
 from tests.properties.everything import everything
 from tests.replay.made import payouts, source_of
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ledger.postings import entries
 from replay.balances import balance, trial_balance
-from replay.diff import Difference, Point, diff, parse_point
+from replay.debug.diff import Difference, Point, diff, parse_point
 from replay.history import history as history_of
 from replay.live import Live
 from tests.history import DAY, HOUR, History

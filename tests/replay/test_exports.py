@@ -24,11 +24,13 @@ from typer.testing import CliRunner
 
 from ledger import events as e
 from ledger.money import CURRENCIES
-from replay import export_beancount, export_csv, export_hledger
 from replay.amounts import exponent, major, minor
 from replay.balances import trial_balance
 from replay.cli import app
-from replay.journal import Unexportable
+from replay.export import beancount as export_beancount
+from replay.export import csv as export_csv
+from replay.export import hledger as export_hledger
+from replay.export.journal import Unexportable
 from replay.live import Live
 from replay.sources import EventSource
 from tests.processes import PATIENCE_SECONDS

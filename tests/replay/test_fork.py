@@ -13,12 +13,12 @@ from ledger.aggregates.payout import Payout
 from ledger.events import EVENTS, Event
 from ledger.policies.unit import NewEvent
 from ledger.postings import entries
-from replay.edits import Edits, edited
-from replay.fork import Forked, fork
-from replay.fork_outside import Answers
-from replay.fork_rules import SETTINGS, rules_with
-from replay.inputs import transactions
-from replay.origins import DUE, FACTS, FOLLOWING, WISHES
+from replay.fork.edits import Edits, edited
+from replay.fork.forking import Forked, fork
+from replay.fork.inputs import transactions
+from replay.fork.origins import DUE, FACTS, FOLLOWING, WISHES
+from replay.fork.outside import Answers
+from replay.fork.rules import SETTINGS, rules_with
 from tests.history import DAY, History
 from tests.properties.everything import everything
 from tests.replay.lives import END, SCRIPTS, START, Doing, Life, by_stream, events_of, lived

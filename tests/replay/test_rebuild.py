@@ -18,7 +18,7 @@ from ledger.projections.rows import Projection
 from ledger.store import shadow_schema
 from replay.cli import app
 from replay.rebuild import Rebuild, rebuild
-from replay.verify import verify
+from replay.verify.live import verify
 from tests.databases import Server
 from tests.processes import PATIENCE_SECONDS, PROJECT
 from tests.replay.conftest import Copy, Replay

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from ledger import events as e
 from ledger.ids import derive
 from ledger.money import MAX_AMOUNT
-from replay.archive import archive
-from replay.archive_source import open_archive
+from replay.archive.source import open_archive
+from replay.archive.writing import archive
 from replay.balances import trial_balance
+from replay.finance.reconcile import BREAKS, Reconciliation, reconcile
+from replay.finance.settlement_report import LINE_BYTES, Unreadable, read
 from replay.live import Live
-from replay.reconcile import BREAKS, Reconciliation, reconcile
-from replay.settlement_report import LINE_BYTES, Unreadable, read
 from replay.sources import EventSource
 from tests.replay.balance_report import COLUMNS, Cells, as_csv, cells, simulated
 from tests.replay.conftest import Replay

@@ -23,7 +23,7 @@ from benchmarks.histories import history
 from ledger.codec import decode
 from ledger.events import AdjustmentApproved, Posting
 from ledger.money import MAX_AMOUNT
-from replay.archive import archive
+from replay.archive.writing import archive
 from replay.balances import trial_balance
 from replay.live import Live
 from replay.values import instant, plain

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api import money_presenters
-from replay.archive import archive
-from replay.archive_source import open_archive
+from replay.archive.source import open_archive
+from replay.archive.writing import archive
 from replay.balances import balance
-from replay.case import make_case
-from replay.case_source import source_of
+from replay.case.making import make_case
+from replay.case.source import source_of
+from replay.finance.statement import Statement, statement
 from replay.live import Live
-from replay.statement import Statement, statement
 from replay.values import plain
 from tests.replay.conftest import Copy, Replay
 from tests.replay.money_logs import FREELANCERS, MICROSECOND, EventsLog, instants, logs

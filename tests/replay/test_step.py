@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from ledger.postings import BUCKETS, entries
 from replay.balances import balance
-from replay.conditions import parse
-from replay.fields import fields_of, flat
+from replay.debug.conditions import parse
+from replay.debug.fields import fields_of, flat
+from replay.debug.scopes import STEP, scope_at
+from replay.debug.stepping import Debugger, Number, changes, first_where, numbers
+from replay.debug.timeline import Timeline, as_document, timeline
 from replay.history import history as history_of
 from replay.live import Live
-from replay.scopes import STEP, scope_at
-from replay.stepping import Debugger, Number, changes, first_where, numbers
-from replay.timeline import Timeline, as_document, timeline
 from tests.history import DAY, History
 from tests.replay.conftest import Replay
 from tests.replay.made import HISTORIES, Made, payouts, source_of

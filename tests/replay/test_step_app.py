@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from replay.debug.step_app import StepApp
+from replay.debug.stepping import numbers
+from replay.debug.timeline import Timeline, timeline
 from replay.live import Live
-from replay.step_app import StepApp
-from replay.stepping import numbers
-from replay.timeline import Timeline, timeline
 from tests.replay.conftest import Copy
 from tests.replay.story import contract, payout
 
@@ -219,8 +219,8 @@ def test_the_help_names_the_keys_and_the_words_of_conditions(found: Timeline) ->
 def test_a_breakpoint_given_at_the_start_is_shown_and_goes_on(
     found: Timeline, index: int, holds: bool, says: str
 ) -> None:
-    from replay.conditions import parse
-    from replay.scopes import STEP
+    from replay.debug.conditions import parse
+    from replay.debug.scopes import STEP
 
     condition = parse('status == "released"', STEP)
     assert f'status == "released": {says}' in after(StepApp(found, index, condition, holds))

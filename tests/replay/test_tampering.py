@@ -10,12 +10,12 @@ from ledger.store import chain
 from ledger.store.checkpoints import FILE, Checkpoints
 from ledger.store.clocks import SystemClock
 from ledger.store.log import Stored
-from replay.checks import tampering
-from replay.checks.chain import ChainCheck
-from replay.checks.checkpoints import CheckpointCheck
-from replay.checks.tampering import Tampering
-from replay.findings import Findings
-from replay.verify import verify
+from replay.verify.checks import tampering
+from replay.verify.checks.chain import ChainCheck
+from replay.verify.checks.checkpoints import CheckpointCheck
+from replay.verify.checks.tampering import Tampering
+from replay.verify.findings import Findings
+from replay.verify.live import verify
 from tests.faults.rounds import chance, rounds
 from tests.replay.conftest import Copy
 from tests.replay.tampering import rehash

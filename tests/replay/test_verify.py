@@ -10,9 +10,9 @@ from ledger.policies.unit import NewEvent
 from ledger.projections import PROJECTIONS
 from ledger.store.checkpoints import Checkpoints
 from ledger.store.clocks import SystemClock
-from replay.findings import KEPT, Findings
 from replay.live import Live
-from replay.verify import verify
+from replay.verify.findings import KEPT, Findings
+from replay.verify.live import verify
 from tests.replay.conftest import Copy, Replay
 from tests.replay.story import ADA, contract, payout
 from tests.replay.tampering import first_of, position_of, rehash, report_of

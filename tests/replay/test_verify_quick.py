@@ -3,10 +3,10 @@
 import pytest
 
 from ledger.projections.balances import Balances
-from replay import verify as module
-from replay.findings import Report
 from replay.live import Live
-from replay.verify import verify
+from replay.verify import live as module
+from replay.verify.findings import Report
+from replay.verify.live import verify
 from tests.replay.conftest import Copy, Replay
 from tests.replay.tampering import position_of
 

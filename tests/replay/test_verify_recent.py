@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from ledger.bootstrap import open_ledger
-from replay.findings import Report
-from replay.verify_recent import verify_recent
+from replay.verify.findings import Report
+from replay.verify.recent import verify_recent
 from tests.replay.conftest import Copy, Replay
 from tests.replay.story import Story
 from tests.replay.tampering import rehash

@@ -12,16 +12,16 @@ import pytest
 
 from ledger.events import PayoutReleased
 from ledger.store import chain
-from replay import archive_manifest
-from replay.archive import archive
-from replay.archive_source import open_archive
-from replay.case import make_case
-from replay.case_file import CaseFile, render
-from replay.findings import Report
+from replay.archive import manifest as archive_manifest
+from replay.archive.source import open_archive
+from replay.archive.writing import archive
+from replay.case.file import CaseFile, render
+from replay.case.making import make_case
 from replay.live import Live
-from replay.verify import verify
-from replay.verify_archive import verify_archive
-from replay.verify_case import verify_case
+from replay.verify.archive import verify_archive
+from replay.verify.case import verify_case
+from replay.verify.findings import Report
+from replay.verify.live import verify
 from tests.replay.conftest import Copy, Replay
 from tests.replay.story import contract, payout
 

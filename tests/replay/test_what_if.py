@@ -13,12 +13,12 @@ import pytest
 from ledger.bootstrap import Ledger
 from ledger.events import PayoutCharged
 from replay.cli.common import open_path
-from replay.edits import Edits
-from replay.fork_rules import rules_with
+from replay.fork.edits import Edits
+from replay.fork.rules import rules_with
+from replay.fork.sides import PayoutChange
+from replay.fork.what_if import WhatIf, what_if
 from replay.live import Live
 from replay.scan import Scan
-from replay.what_if import WhatIf, what_if
-from replay.what_if_sides import PayoutChange
 from tests.replay.archives import Log
 from tests.replay.conftest import Replay
 from tests.replay.lives import Life

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner, Result
 
 from ledger import ids
-from replay.case import make_case
-from replay.case_file import CaseFile, render
+from replay.case.file import CaseFile, render
+from replay.case.making import make_case
 from replay.cli import app
 from replay.live import Live, open_live
 from tests.databases import Server, sandbox

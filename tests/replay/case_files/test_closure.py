@@ -9,11 +9,11 @@ import pytest
 from ledger import ids
 from ledger.ids import derive
 from ledger.store.reader import view_of
-from replay.case import make_case
-from replay.case_file import CaseFile, parse, render
-from replay.case_opening import reopen
-from replay.case_source import source_of
-from replay.case_test import write_test
+from replay.case.as_test import write_test
+from replay.case.file import CaseFile, parse, render
+from replay.case.making import make_case
+from replay.case.opening import reopen
+from replay.case.source import source_of
 from replay.live import Live
 from tests.replay.case_files.conftest import opened
 from tests.replay.conftest import Copy, Replay

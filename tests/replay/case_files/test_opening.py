@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from replay.case_file import digest_of, parse, render, sign
-from replay.case_opening import reopen
+from replay.case.file import digest_of, parse, render, sign
+from replay.case.opening import reopen
 from replay.live import Live
 from tests.replay.case_files.conftest import offline, opened
 from tests.replay.conftest import Copy

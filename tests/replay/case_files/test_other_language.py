@@ -7,7 +7,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
-from replay.case_file import parse, redact, render
+from replay.case.file import parse, redact, render
 from tests.replay.case_files.conftest import KEPT_KEY, ROOT
 from tests.replay.conftest import Copy
 

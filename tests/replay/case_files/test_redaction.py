@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from ledger.errors import LedgerError
-from replay.case_file import Text, parse
-from replay.case_opening import reopen
+from replay.case.file import Text, parse
+from replay.case.opening import reopen
 from tests.replay.case_files.conftest import offline, opened
 from tests.replay.conftest import Copy, Replay
 from tests.replay.story import ADA, contract

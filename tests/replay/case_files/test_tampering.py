@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import LedgerError
-from replay import case_proof
-from replay.case_file import MAX_BYTES, Case, CaseFile, parse, sign
-from replay.case_opening import reopen
+from replay.case import proof as case_proof
+from replay.case.file import MAX_BYTES, Case, CaseFile, parse, sign
+from replay.case.opening import reopen
 from replay.live import Live
 from tests.replay.case_files.conftest import offline
 from tests.replay.story import contract

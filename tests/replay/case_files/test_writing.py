@@ -11,10 +11,10 @@ import pytest
 
 from ledger.store.checkpoints import Checkpoint, Checkpoints, key_id
 from ledger.store.checkpoints import message as checkpoint_message
-from replay import case_proof
-from replay.case import make_case
-from replay.case_file import canonical, parse, render
-from replay.case_opening import reopen
+from replay.case import proof as case_proof
+from replay.case.file import canonical, parse, render
+from replay.case.making import make_case
+from replay.case.opening import reopen
 from replay.live import Live
 from tests.replay.case_files.conftest import KEPT, KEPT_KEY, give_key, offline, opened
 from tests.replay.conftest import Copy, Replay

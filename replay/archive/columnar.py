@@ -1,0 +1,127 @@
+"""The fold of the log as Ibis expressions: events joined with the posting rules, summed by account.
+
+The same expressions run on DuckDB and on a Spark cluster. `ledger.postings.RULES` is made a table, a row for each side of a rule,
+and the expressions are derived from what stands in it: nothing here knows which event moves what.
+
+Sums are decimals of 38 digits, so that no number of amounts overflows and none is ever a float.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from string import Formatter
+from typing import Any
+
+import ibis
+import pyarrow as pa
+from ibis import _
+from ibis.expr.types import Table
+
+from ledger import postings
+from ledger.events import AdjustmentApproved
+from ledger.postings import Rule
+from replay.archive.columns import SCHEMA
+
+EVENTS = ibis.table(ibis.Schema.from_pyarrow(SCHEMA), name="events")
+"""The rows of an archive; an engine gives this name to the files."""
+_AMOUNT, _SUM = "decimal(18, 0)", "decimal(38, 0)"
+"""Wide enough for every amount (at most 10^15), and for the sum of more events than can be kept."""
+
+
+def rules_table(rules: Sequence[Rule] = postings.RULES) -> Table:
+    """The posting rules, a row for each side of each.
+
+    Its account is the value of the event's field `owner` (or nothing) with `bucket` after it; it moves what stands in the field
+    `moves`, if the field `when_field` (where there is one) holds `when_value`.
+    """
+    rows = []
+    for rule in rules:
+        field, value = rule.when or ("", "")
+        for side, template in (("debit", rule.debit), ("credit", rule.credit)):
+            owner, bucket = account_of(template)
+            rows.append((rule.topic, field, value, owner, bucket, side, rule.amount))
+    names = ("rule_topic", "when_field", "when_value", "owner", "bucket", "side", "moves")
+    return ibis.memtable(pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))))
+
+
+def account_of(template: str) -> tuple[str, str]:
+    """The field that an account's template begins with, or an empty text, and what stands after it.
+
+    Raises ValueError for a template of another shape.
+    """
+    parts = [(text, field) for text, field, _, _ in Formatter().parse(template)]
+    match parts:
+        case [("", str(owner))]:
+            return owner, ""
+        case [("", str(owner)), (bucket, None)]:
+            return owner, bucket
+        case [(bucket, None)]:
+            return "", bucket
+    raise ValueError(f"a posting rule's account {template!r} is not a field with a text after it, or a text")
+
+
+@cache
+def accounts(
+    *, as_of: datetime | None = None, known_at: datetime | None = None, rules: tuple[Rule, ...] = postings.RULES
+) -> Table:
+    """`account`, `currency`, `debits` and `credits` of every account that was posted to, over `EVENTS`.
+
+    `as_of` T counts what occurred at or before T, `known_at` T what was recorded at or before T.
+    """
+    events = EVENTS
+    if as_of is not None:
+        events = events.filter(_.occurred_at <= _instant(as_of))
+    if known_at is not None:
+        events = events.filter(_.recorded_at <= _instant(known_at))
+    sides = ibis.union(_by_rule(events, rules), _stated(events))
+    none = ibis.literal(0).cast(_SUM)
+    return sides.group_by("account", "currency").agg(
+        debits=_.amount.sum(where=_.side == "debit").cast(_SUM).coalesce(none),
+        credits=_.amount.sum(where=_.side == "credit").cast(_SUM).coalesce(none),
+    )
+
+
+def _instant(at: datetime) -> Any:
+    """Written with its zone, so that no engine reads it in one of its own."""
+    return ibis.literal(at.isoformat()).cast("timestamp('UTC')")
+
+
+def _by_rule(events: Table, rules: Sequence[Rule]) -> Table:
+    """The sides of the postings that the rules make.
+
+    A rule moves an amount as it stands in the event, so it may as well be applied to sums: events that agree in everything that
+    the rules look at are added up first, and what is joined with the rules is as small as the result. Amounts of
+    events are never negative, so a sum of zero is of zeros, which post nothing.
+    """
+    table = rules_table(rules)
+    owners = sorted({account_of(template)[0] for rule in rules for template in (rule.debit, rule.credit)} - {""})
+    conditions = sorted({rule.when[0] for rule in rules if rule.when})
+    amounts = sorted({rule.amount for rule in rules})
+    moving = events.filter(_.type.isin(sorted({rule.topic for rule in rules})))
+    sums = moving.group_by(sorted({"type", "currency", *owners, *conditions})).agg(
+        **{name: _[name].cast(_AMOUNT).sum().cast(_SUM) for name in amounts}
+    )
+    joined = sums.join(table, sums.type == table.rule_topic)
+    applies = (_.when_field == "") | (_named(joined, "when_field", conditions) == _.when_value)
+    account: Any = ibis.ifelse(joined.owner == "", joined.bucket, _named(joined, "owner", owners).concat(joined.bucket))
+    sides = joined.filter(applies).select(
+        account=account, currency=_.currency, side=_.side, amount=_named(joined, "moves", amounts)
+    )
+    return sides.filter(_.amount > 0)
+
+
+def _named(joined: Table, name: str, fields: Sequence[str]) -> Any:
+    """The value of that field of the events which a column of the rules names; null where it names none."""
+    named = joined[name]
+    return ibis.cases(*((named == field, joined[field]) for field in fields))
+
+
+def _stated(events: Table) -> Table:
+    """The sides of the postings that approved adjustments state themselves."""
+    stated = events.filter(_.type == AdjustmentApproved.TOPIC).select(posting=_.postings.unnest())
+    return stated.select(
+        account=_.posting.account,
+        currency=_.posting.currency,
+        side=_.posting.direction,
+        amount=_.posting.amount.cast(_AMOUNT).cast(_SUM),
+    )

@@ -1,0 +1,113 @@
+"""A case file as a source: its events, its texts, and the time of its last record."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ledger.errors import LedgerError
+from ledger.store.log import Stored
+from replay.case.file import MAX_BYTES, CaseBroken, CaseFile, digest_of, parse, require_signed, stored, texts_now
+from replay.case.proof import require_proved
+from replay.case.texts import require_texts
+from replay.scan import Scan
+from replay.sources import SourceUnavailable
+
+PLACEHOLDERS = {"redacted": "(redacted)", "unavailable": "(unavailable)", "withheld": ""}
+"""What stands for a text that is not here and was not erased, where a text is shown; a withheld one never is."""
+
+
+class Excerpt:
+    """Some events of a log, in its order."""
+
+    def __init__(self, events: Sequence[Stored]) -> None:
+        self._events = events
+        self._places = {(one.stream, one.version): one for one in events}
+
+    def head(self) -> int:
+        """The position of the last event here; 0 when there is none."""
+        return self._events[-1].position if self._events else 0
+
+    def read_all(self, *, after: int = 0, until: int | None = None) -> Iterator[Stored]:
+        """Every event after a position, in order, and up to `until` if that is given."""
+        return (one for one in self._events if one.position > after and (until is None or one.position <= until))
+
+    def find(self, stream: str, version: int) -> Stored | None:
+        """One event by its place."""
+        return self._places.get((stream, version))
+
+
+class CaseTexts:
+    """The texts of a case file. One that was taken out reads `(redacted)`; an erased one is not there."""
+
+    def __init__(self, file: CaseFile) -> None:
+        self._texts = {one.id: one.text for one in file.texts}
+        for identifier, status in texts_now(file).items():
+            if status in PLACEHOLDERS:
+                self._texts[identifier] = PLACEHOLDERS[status]
+
+    def reveal(self, ids: Iterable[str]) -> Mapping[str, str]:
+        """The texts that are still there, by vault id."""
+        return {one: self._texts[one] for one in ids if one in self._texts}
+
+
+class LastRecord:
+    """A clock that stands at the last record."""
+
+    def __init__(self, log: Excerpt) -> None:
+        self._log = log
+
+    def now(self) -> datetime:
+        return max(one.event.recorded_at for one in self._log.read_all())
+
+
+class CaseSource(NamedTuple):
+    """What `replay.sources.Source` asks for, of one contract."""
+
+    file: CaseFile
+    log: Excerpt
+    reader: Scan
+    vault: CaseTexts
+    clock: LastRecord
+
+
+def source_of(file: CaseFile) -> CaseSource:
+    """The file as a source; nothing is verified here."""
+    log = Excerpt(stored(file.case.events))
+    return CaseSource(file, log, Scan(log), CaseTexts(file), LastRecord(log))
+
+
+def read(path: Path) -> CaseFile:
+    """The file, not verified yet. Raises SourceUnavailable, naming it."""
+    try:
+        with path.open("rb") as opened:
+            return parse(opened.read(MAX_BYTES + 1))
+    except OSError as error:
+        raise SourceUnavailable(f"{path} cannot be read: {error.strerror or error}") from error
+    except SourceUnavailable as error:
+        raise SourceUnavailable(f"{path} cannot be used: {error}") from error
+
+
+def verify(file: CaseFile, key: str | None = None) -> int:
+    """Signature, proof and texts; how many events are shown to stand in the log that was signed. Raises CaseBroken.
+
+    `key`: the public key, in hex, that it must be signed with.
+    """
+    if key is not None and file.signature.key != key:
+        raise CaseBroken(f"it is signed by another key, {file.signature.key}: do not trust it")
+    require_signed(file)
+    proved = require_proved(file)
+    require_texts(file)
+    if digest_of(file.case.result) != file.case.result_sha256:
+        raise CaseBroken("the recorded result is not the one of its SHA-256")
+    return proved
+
+
+def open_case(path: Path) -> CaseSource:
+    """A verified case file as a source. Raises SourceUnavailable."""
+    file = read(path)
+    try:
+        verify(file)
+    except LedgerError as error:
+        raise SourceUnavailable(f"{path} cannot be used: {error}") from error
+    return source_of(file)

@@ -1,0 +1,168 @@
+"""The first event after which a condition is false.
+
+A single fold from the beginning answers it exactly, also for a condition that becomes true again. The log keeps no snapshots of
+past balances, so each probe of a binary search would fold its own prefix, and would only be right for what never turns back.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from ledger import postings
+from ledger.store.log import Stored
+from ledger.store.reader import EventView, view_of
+from ledger.upcasters import UPCASTERS
+from replay import texts as vault_texts
+from replay.balances import Progress
+from replay.debug.condition_values import ConditionError, Scope
+from replay.debug.conditions import Condition
+from replay.debug.ledger_scope import MONEY, Books
+from replay.debug.scopes import scope_at
+from replay.debug.stepping import index_at
+from replay.debug.timeline import Step, Timeline, timeline
+from replay.history import Happening, told
+from replay.sources import Source
+
+
+@dataclass(frozen=True)
+class TermValue:
+    """A name or call of the condition, before the event and after it."""
+
+    term: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Bisection:
+    """Over the events after `good` and up to `bad`. `first`: after which the condition is false; null: it holds throughout.
+
+    `currency`: in which it is, unless in all of several; what the condition says of `values` is said in that one.
+    """
+
+    object: Literal["bisection"]
+    check: str
+    subject: str | None
+    good: int
+    bad: int
+    holds: bool
+    first: Happening | None
+    currency: str | None
+    values: tuple[TermValue, ...]
+
+
+class NotGood(ValueError):
+    """The condition is false at the position that was said to be good."""
+
+
+def bisect_ledger(
+    source: Source, condition: Condition, *, good: int = 0, bad: int | None = None, on_events: Progress | None = None
+) -> Bisection:
+    """Over all events, for a condition in the names of `replay.debug.ledger_scope.LEDGER`.
+
+    Raises NotGood where it does not hold at `good`, and ConditionError where it cannot be asked.
+    """
+    head = source.log.head() if bad is None else bad
+    books, before = Books(ranked="lowest" in condition.roots), None
+    if good:
+        before = _up_to(source, books, good, on_events)
+        _require_good(condition, [books.scope(before, currency) for currency in books.currencies()], good)
+    is_first, money_only = True, condition.roots <= MONEY
+    for stored in source.log.read_all(after=good, until=head):
+        if on_events:
+            on_events(1)
+        if not is_first and money_only and not _moves(stored):
+            continue
+        view, is_first = view_of(stored), False
+        made = books.post(view.entries)
+        currencies = books.currencies()
+        failed = [one for one in currencies if not condition.holds(books.scope(view, one))]
+        if failed:
+            after = condition.values(books.scope(view, failed[0]))
+            books.take_back(view.entries, made)
+            values = _values(condition, books.scope(before, failed[0]), after)
+            texts = source.vault.reveal(sealed.id for sealed in vault_texts.references(view.event))
+            first = next(iter(told([view], texts)))
+            return Bisection(
+                "bisection", condition.text, None, good, head, False, first, _only(failed, currencies), values
+            )
+        before = view
+    if unknown := books.never_posted():
+        raise ConditionError(f"nothing was ever posted to {', '.join(unknown)}: check the account's name")
+    return Bisection("bisection", condition.text, None, good, head, True, None, None, ())
+
+
+def _moves(stored: Stored) -> bool:
+    return stored.topic in postings.TOPICS or stored.topic in UPCASTERS
+
+
+def _up_to(source: Source, books: Books, good: int, on_events: Progress | None) -> EventView | None:
+    """Posts everything up to a position, and answers its event."""
+    last = None
+    for stored in source.log.read_all(until=good):
+        if on_events:
+            on_events(1)
+        if _moves(stored):
+            books.post(view_of(stored).entries)
+        last = stored
+    return None if last is None else view_of(last)
+
+
+def bisect_subject(
+    source: Source, subject: str, condition: Condition, *, good: int = 0, bad: int | None = None
+) -> Bisection | None:
+    """Over the timeline of a contract, payout or freelancer, for a condition in the names of `replay.debug.scopes.STEP`.
+
+    None where there is no such thing. Raises NotGood and ConditionError as `bisect_ledger` does.
+    """
+    found = timeline(source, subject)
+    if found is None:
+        return None
+    end = found.position if bad is None else bad
+    start = index_at(found, good)
+    if start >= 0 and good:
+        _require_good(condition, _scopes(found, found.steps[start]).values(), good)
+    for index, step in enumerate(found.steps[start + 1 :], start + 1):
+        if step.event.position > end:
+            break
+        scopes = _scopes(found, step)
+        failed = [currency for currency, scope in scopes.items() if not condition.holds(scope)]
+        if failed:
+            currency = _only(failed, list(scopes))
+            after = condition.values(scopes[failed[0]])
+            values = _values(condition, _before(found, index, failed[0]), after)
+            return Bisection("bisection", condition.text, subject, good, end, False, step.event, currency, values)
+    return Bisection("bisection", condition.text, subject, good, end, True, None, None, ())
+
+
+def _only(failed: list[str | None], currencies: list[str | None]) -> str | None:
+    """The currency in which it is false; none to name where that is so in all of several."""
+    return failed[0] if len(currencies) == 1 or len(failed) < len(currencies) else None
+
+
+def _scopes(found: Timeline, step: Step) -> dict[str | None, Scope]:
+    """In the contract's currency; of a freelancer, in each."""
+    several: list[str | None] = [*sorted({one.currency for one in step.balances})]
+    currencies = [found.currency] if found.currency else several or [None]
+    return {currency: scope_at(found, step, currency) for currency in currencies}
+
+
+def _before(found: Timeline, index: int, currency: str | None) -> Scope:
+    """What is there before a step; before the first one, only what the payee had."""
+    if index:
+        return scope_at(found, found.steps[index - 1], currency)
+    first = found.steps[0]
+    held = tuple(replace(one, after=one.before) for one in first.balances)
+    scope = scope_at(found, replace(first, states={}, balances=held), currency)
+    known = {name: scope.values[name] for name in (*postings.BUCKETS, "currency")}
+    return Scope(known, {**scope.functions, "rule": lambda _: False})
+
+
+def _require_good(condition: Condition, scopes: Iterable[Scope], good: int) -> None:
+    if not all(condition.holds(scope) for scope in scopes):
+        raise NotGood(f"{condition.text} is false at position {good} already: give an earlier --good, or none")
+
+
+def _values(condition: Condition, before: Scope, after: tuple[Any, ...]) -> tuple[TermValue, ...]:
+    sides = zip(condition.terms, condition.values(before), after, strict=True)
+    return tuple(TermValue(*side) for side in sides)

@@ -1,0 +1,1 @@
+"""Statements, and a processor's settlement report held against the ledger."""

@@ -1,0 +1,36 @@
+"""Is a case file what was signed, does it stand in the log, and do its payouts come to what they must: with no database."""
+
+from replay.case.file import CaseBroken, CaseFile, texts_now
+from replay.case.source import source_of
+from replay.case.source import verify as require_intact
+from replay.verify.checks.source_events import NO_PROJECTIONS, Events, Progress
+from replay.verify.findings import Report
+
+OTHER_STREAMS = "whole accounts: a case holds only what belongs to its contract"
+BETWEEN = "what its payouts come to: a case made as of a time may lack events in between"
+
+
+def verify_case(file: CaseFile, *, on_events: Progress | None = None) -> Report:
+    """Signature, proof and texts as `replay case open` verifies them, then each event, and what the payouts come to.
+
+    The positions of a case have gaps: that its events stand in the log, the proof shows, up to the checkpoints in it.
+    """
+    events = Events()
+    proved, stored = 0, list(source_of(file).log.read_all())
+    try:
+        proved = require_intact(file)
+    except CaseBroken as error:
+        events.findings.add("file", str(error))
+    whole = file.case.as_of is None
+    for one in stored:
+        events.take_apart(one, payouts=whole)
+        if on_events:
+            on_events(1, len(stored))
+    if whole:
+        events.books.payouts.end(events.states())
+    left_out = [NO_PROJECTIONS, OTHER_STREAMS] + ([] if whole else [BETWEEN])
+    if proved < len(stored):
+        left_out.append(f"the way of {len(stored) - proved} event(s) to a signed checkpoint: it is not in the file")
+    statuses = list(texts_now(file).values())
+    texts = statuses.count("given"), statuses.count("erased")
+    return events.report("case", "", len(file.case.proof), tuple(left_out), texts=texts)

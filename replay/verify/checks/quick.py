@@ -1,0 +1,137 @@
+"""The quick pass of a verification: is all well? It says nothing of what is not: that is for the pass that names it.
+
+The same checks and the same folds as there, a batch at a time: whole batches of rows are compared, and the first thing out of
+order ends it. It has two halves that share nothing, so that they can run in two processes: the log's (`quick_log`) reads every
+event, the money's (`quick_money`) those that move money or lead to it. In memory are a batch of events, the next one, and what
+the folds keep: the rows of all tables that are not append-only.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+from psycopg import Connection
+from psycopg.rows import tuple_row
+
+from ledger import ids, postings
+from ledger.codec import decode
+from ledger.events import EVENTS
+from ledger.ids import event_id
+from ledger.projections.rows import Key, Projection, Record, Row, Rows, Table
+from ledger.store.log import Stored
+from ledger.store.views import selected
+from replay.verify.checks.chain import OWN_FIELD
+from replay.verify.checks.reading import Standing
+
+FETCHED = 5_000
+"""Live rows to a round trip."""
+
+
+class Amiss(Exception):
+    """Something is not as it should be; what, the quick pass does not say."""
+
+
+class LeanRows(Rows):
+    """Rows that are only ever put and looked up: nobody asks which of them changed."""
+
+    def __init__(self, tables: Iterable[Table]) -> None:
+        super().__init__(tables)
+        self._keys = {name: _key_getter(table) for name, table in self.tables.items()}
+        self._plain = {name for name, table in self.tables.items() if not table.group}
+
+    def put(self, table: str, row: Row) -> None:
+        if table in self._plain:
+            self.rows[table][self._keys[table](row)] = row
+        else:
+            self._keep(self.tables[table], row)
+
+    def delete(self, table: str, key: Key) -> None:
+        self.rows[table].pop(key, None)
+
+
+def _key_getter(table: Table) -> Callable[[Row], Key]:
+    if len(table.key) > 1:
+        return itemgetter(*table.key)
+    (column,) = table.key
+    return lambda row: (row[column],)
+
+
+class Fold:
+    """A projection, up to where it stands."""
+
+    def __init__(self, projection: Projection, standing: Mapping[str, Standing]) -> None:
+        where = standing.get(projection.name, Standing(0, None, None))
+        if where.error is not None:
+            raise Amiss(projection.name)
+        self.projection, self.until = projection, where.position
+        self.rows = LeanRows(projection.tables)
+
+    def take(self, records: list[Record]) -> None:
+        """The next events, of which it takes its own."""
+        topics, until = self.projection.topics, self.until
+        if records and records[-1].position > until:
+            records = [one for one in records if one.position <= until]
+        mine = records if topics is None else [one for one in records if one.topic in topics]
+        if mine:
+            self.projection.fold(self.rows, mine)
+
+    def compare(self, connection: Connection[Any], position: int) -> int:
+        """At the end of the log: the rows of all tables but append-only ones are the live rows; answers how many there are."""
+        if self.until > position:
+            raise Amiss
+        tables = [table for table in self.projection.tables if not table.append_only]
+        for table in tables:
+            require_same(connection, table, self.rows.rows[table.name])
+        return sum(len(self.rows.rows[table.name]) for table in tables)
+
+
+def records_of(batch: Sequence[Stored]) -> list[Record]:
+    """The events of a batch, decoded. Raises Corrupt for one that cannot be read, Amiss for one on another's stream."""
+    records, moving, known = [], postings.TOPICS, _OWN
+    for position, stream, version, topic, state, _ in batch:
+        event = decode(topic, state)
+        newest = event.TOPIC
+        prefix, field = known[newest]
+        if vars(event)[field] != stream or not stream.startswith(prefix):
+            raise Amiss
+        entries = postings.entries(event) if newest in moving else []
+        records.append(Record(position, stream, version, newest, event, event_id(stream, version), entries))
+    return records
+
+
+_PREFIX = {
+    "client": ids.CLIENT,
+    "freelancer": ids.FREELANCER,
+    "contract": ids.CONTRACT,
+    "payout": ids.PAYOUT,
+    "adjustment": ids.ADJUSTMENT,
+}
+"""Of the streams on which events stand, by the first word of their topics."""
+_KINDS = {topic: _PREFIX[topic.partition(".")[0]] for topic in EVENTS}
+_OWN = {topic: (f"{kind}_", OWN_FIELD[kind]) for topic, kind in _KINDS.items()}
+"""What an event's stream begins with, and the field in which the event names it."""
+
+
+def require_same(connection: Connection[Any], table: Table, refolded: Mapping[Any, Row]) -> None:
+    """The live rows of a table are the refolded ones. Raises Amiss."""
+    columns = itemgetter(*table.columns)
+    key_of, state = itemgetter(*range(len(table.key))), list(table.columns).index("state") if table.state else None
+    one_column = len(table.key) == 1
+    seen = 0
+    with connection.cursor("quick_rows", row_factory=tuple_row) as cursor:
+        cursor.execute(f"SELECT {selected(table)} FROM {table.name} t".encode(), binary=True)
+        while rows := cursor.fetchmany(FETCHED):
+            seen += len(rows)
+            for values in rows:
+                key = (values[0],) if one_column else key_of(values)
+                mine = refolded.get(key)
+                if mine is None:
+                    raise Amiss
+                ours = columns(mine)
+                if state is not None:
+                    ours = (*ours[:state], msgspec.json.encode(ours[state]).decode(), *ours[state + 1 :])
+                if ours != values:
+                    raise Amiss
+    if seen != len(refolded):
+        raise Amiss
