@@ -68,11 +68,9 @@ def shared_url(server: Server, story_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def shared(server: Server, shared_url: str, tmp_path: Path) -> Copy:
+def shared(server: Server, shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """A copy for tests that only read. The folder is the test's own: an export leaves a checkpoint there."""
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    return Copy(shared_url, server.admin_url_of(shared_url), folder)
+    return Copy(shared_url, server.admin_url_of(shared_url), tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture
