@@ -126,11 +126,11 @@ async def _write(
         except Exception as error:  # noqa: BLE001 - as in `handle`; here because a refusal is an answer that may be kept
             return refuse(error, request.url.path, request.state.request_id)
 
-    fresh = f"{ids.COMMAND}_{ids.encode(token_bytes(16))}"
     if key is None:
+        fresh = f"{ids.COMMAND}_{ids.encode(token_bytes(16))}"
         structlog.contextvars.bind_contextvars(command_id=fresh)
         return await run(fresh)
-    return await _once(desk, principal.owner, key, request, fresh, run)
+    return await _once(desk, principal.owner, key, request, run)
 
 
 def _expected_version(request: Request) -> int | None:
@@ -162,14 +162,13 @@ async def _once(
     owner: str,
     key: str,
     request: Request,
-    command_id: str,
     run: Callable[[str], Coroutine[Any, Any, Response]],
 ) -> Response:
     """The first answer under a key, again and again; a command that got no answer is carried on under its id."""
     store = desk.idempotency
     fingerprint = fingerprint_of(request.method, request.url.path, await request.body())
     try:
-        claim = await run_in_threadpool(store.claim, owner, key, fingerprint, command_id)
+        claim = await run_in_threadpool(store.claim, owner, key, fingerprint)
     except KeyInProgress:
         detail = "a request under this Idempotency-Key is being carried out: ask again for its answer"
         raise ApiProblem(409, "idempotency_in_progress", detail) from None

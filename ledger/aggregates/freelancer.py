@@ -4,10 +4,12 @@ What is available is decided here and nowhere else: a release, a reversal and an
 stream in the transaction of what they follow from.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger import commands as c
 from ledger import events as e
@@ -53,60 +55,87 @@ def withdrawal_of(state: Freelancer, withdrawal_id: str) -> Withdrawal:
 
 
 def evolve(state: Freelancer | None, event: Event) -> Freelancer:
-    if isinstance(event, e.FreelancerRegistered):
+    if type(event) is e.FreelancerRegistered:
         return Freelancer(id=event.freelancer_id, version=1, name=event.name.id, email=event.email.id)
     if state is None:
         raise Corrupt(f"{event.TOPIC} before the freelancer was registered")
-    changed = msgspec.structs.replace(state, version=state.version + 1)
-    match event:
-        case e.PayoutMethodSet():
-            return msgspec.structs.replace(
-                changed, method=event.method.id, method_sha256=event.method.sha256, awaiting=()
-            )
-        case e.FreelancerErased():
-            return msgspec.structs.replace(changed, method=None, method_sha256=None, erased_at=event.occurred_at)
-        case e.PayoutMethodAwaited():
-            return msgspec.structs.replace(changed, awaiting=(*state.awaiting, event.contract_id))
-        case e.FundsReleased() | e.FundsReinstated():
-            return _credit(changed, event.currency, event.amount)
-        case e.FundsReversed():
-            return _credit(changed, event.currency, -event.amount)
-        case e.FundsAdjusted():
-            return _credit(changed, event.currency, event.amount if event.direction == "credit" else -event.amount)
-        case e.WithdrawalEvent():
-            return _withdrawal(changed, event)
-    raise Corrupt(f"{event.TOPIC} is not an event of a freelancer")
+    step = _STEPS.get(type(event))
+    if step is None:
+        raise Corrupt(f"{event.TOPIC} is not an event of a freelancer")
+    return step(replace(state, version=state.version + 1), event)
+
+
+def _method(state: Freelancer, event: e.PayoutMethodSet) -> Freelancer:
+    return replace(state, method=event.method.id, method_sha256=event.method.sha256, awaiting=())
+
+
+def _erased(state: Freelancer, event: e.FreelancerErased) -> Freelancer:
+    return replace(state, method=None, method_sha256=None, erased_at=event.occurred_at)
+
+
+def _awaited(state: Freelancer, event: e.PayoutMethodAwaited) -> Freelancer:
+    return replace(state, awaiting=(*state.awaiting, event.contract_id))
 
 
 def _credit(state: Freelancer, currency: str, amount: int) -> Freelancer:
-    available = {**state.available, currency: state.available.get(currency, 0) + amount}
-    return msgspec.structs.replace(state, available=available)
+    return replace(state, available={**state.available, currency: state.available.get(currency, 0) + amount})
 
 
-def _withdrawal(state: Freelancer, event: e.WithdrawalEvent) -> Freelancer:
-    if isinstance(event, e.WithdrawalRequested):
-        new = Withdrawal(
-            id=event.withdrawal_id,
-            amount=event.amount,
-            currency=event.currency,
-            method=event.method.id,
-            requested_at=event.occurred_at,
-        )
-        state = _credit(state, event.currency, -event.amount)
-        return msgspec.structs.replace(state, withdrawals=(*state.withdrawals, new))
-    known = withdrawal_of(state, event.withdrawal_id)
-    match event:
-        case e.WithdrawalSubmitted():
-            now = msgspec.structs.replace(known, submitted=True, settles_at=event.settles_at)
-        case e.WithdrawalPaid():
-            now = msgspec.structs.replace(known, status="paid", ended_at=event.occurred_at)
-        case e.WithdrawalFailed():
-            now = msgspec.structs.replace(known, status="failed", ended_at=event.occurred_at, failure=event.failure)
-            state = _credit(state, event.currency, event.amount)
-        case _:
-            raise Corrupt(f"{event.TOPIC} is not an event of a withdrawal")
-    withdrawals = tuple(now if one.id == now.id else one for one in state.withdrawals)
-    return msgspec.structs.replace(state, withdrawals=withdrawals)
+def _credited(state: Freelancer, event: e.FundsReleased | e.FundsReinstated) -> Freelancer:
+    return _credit(state, event.currency, event.amount)
+
+
+def _reversed(state: Freelancer, event: e.FundsReversed) -> Freelancer:
+    return _credit(state, event.currency, -event.amount)
+
+
+def _adjusted(state: Freelancer, event: e.FundsAdjusted) -> Freelancer:
+    return _credit(state, event.currency, event.amount if event.direction == "credit" else -event.amount)
+
+
+def _requested(state: Freelancer, event: e.WithdrawalRequested) -> Freelancer:
+    new = Withdrawal(
+        id=event.withdrawal_id,
+        amount=event.amount,
+        currency=event.currency,
+        method=event.method.id,
+        requested_at=event.occurred_at,
+    )
+    return replace(_credit(state, event.currency, -event.amount), withdrawals=(*state.withdrawals, new))
+
+
+def _submitted(state: Freelancer, event: e.WithdrawalSubmitted) -> Freelancer:
+    return _with(state, event.withdrawal_id, submitted=True, settles_at=event.settles_at)
+
+
+def _paid(state: Freelancer, event: e.WithdrawalPaid) -> Freelancer:
+    return _with(state, event.withdrawal_id, status="paid", ended_at=event.occurred_at)
+
+
+def _failed(state: Freelancer, event: e.WithdrawalFailed) -> Freelancer:
+    credited = _credit(state, event.currency, event.amount)
+    return _with(credited, event.withdrawal_id, status="failed", ended_at=event.occurred_at, failure=event.failure)
+
+
+def _with(state: Freelancer, withdrawal_id: str, **changes: Any) -> Freelancer:
+    """With one withdrawal changed. Raises NotFound."""
+    now = replace(withdrawal_of(state, withdrawal_id), **changes)
+    return replace(state, withdrawals=tuple(now if one.id == now.id else one for one in state.withdrawals))
+
+
+_STEPS: dict[type[Event], Callable[[Freelancer, Any], Freelancer]] = {
+    e.PayoutMethodSet: _method,
+    e.FreelancerErased: _erased,
+    e.PayoutMethodAwaited: _awaited,
+    e.FundsReleased: _credited,
+    e.FundsReinstated: _credited,
+    e.FundsReversed: _reversed,
+    e.FundsAdjusted: _adjusted,
+    e.WithdrawalRequested: _requested,
+    e.WithdrawalSubmitted: _submitted,
+    e.WithdrawalPaid: _paid,
+    e.WithdrawalFailed: _failed,
+}
 
 
 def decide(state: Freelancer | None, command: Command) -> list[Event]:

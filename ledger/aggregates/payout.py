@@ -139,7 +139,7 @@ def reversal_of(state: Payout, reversal_id: str) -> Reversal:
 
 
 def evolve(state: Payout | None, event: Event) -> Payout:
-    if isinstance(event, e.PayoutDue):
+    if type(event) is e.PayoutDue:  # `isinstance` takes pydantic's classes as long as all the rest
         return _due(event)
     if state is None:
         raise Corrupt(f"{event.TOPIC} before the payout was due")

@@ -4,13 +4,14 @@ Every instant here was computed when the event was decided; it is only read. A d
 item (a milestone, a refund, a withdrawal), and remembers the event that set it, which is the cause of what it leads to.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from ledger import commands as c
 from ledger import events as e
 from ledger.commands import SYSTEM, Command
-from ledger.events import Event
+from ledger.events import EVENTS, Event
 from ledger.ids import COMMAND, derive
 
 CLOSE, LAPSE, CHARGE, ASK, RELEASE, TRANSFER, REFUND, NOTIFY = (
@@ -53,53 +54,61 @@ class Deadline(NamedTuple):
 
 def changes(event: Event) -> list[Change]:
     """What an event sets and clears on its own stream."""
-    match event:
-        case e.ClosingContractEvent():
-            return [Change(CLOSE, "", event.next_close)]
-        case e.MilestoneSubmitted():
-            return [Change(LAPSE, event.milestone_id, event.review_deadline)]
-        case e.MilestoneApproved() | e.ChangesRequested():
-            return [Change(LAPSE, event.milestone_id, None)]
-        case e.PayoutEvent():
-            return _of_payout(event)
-        case e.WithdrawalRequested():
-            return [Change(TRANSFER, event.withdrawal_id, event.occurred_at)]
-        case e.WithdrawalSubmitted():
-            return [Change(TRANSFER, event.withdrawal_id, event.settles_at)]
-        case e.WithdrawalPaid() | e.WithdrawalFailed():
-            return [Change(TRANSFER, event.withdrawal_id, None)]
-        case e.ContractOffered():
-            return [Change(NOTIFY, "invitation", event.occurred_at)]
-        case e.EmployerOfRecordSet():
-            return [Change(NOTIFY, "eor_pay_schedule", event.occurred_at)]
-        case e.NotificationSent():
-            return [Change(NOTIFY, event.kind, None)]
-    return []
+    found = _CHANGES.get(type(event))
+    return [] if found is None else found(event)
 
 
-def _of_payout(event: e.PayoutEvent) -> list[Change]:
-    match event:
-        case e.PayoutDue():
-            return [Change(CHARGE, "", event.occurred_at)]
-        case e.ChargeRequested():
-            return [Change(CHARGE, "", None), Change(ASK, "", event.occurred_at)]
-        case e.ChargeFailed():
-            return [Change(ASK, "", None), Change(CHARGE, "", event.next_attempt_at)]
-        case e.PayoutCharged():
-            return [Change(ASK, "", None), Change(CHARGE, "", None), Change(RELEASE, "", event.next_release_at)]
-        case e.HoldElapsed() | e.ObjectionRaised() | e.ObjectionWithdrawn() | e.ReversalReinstated():
-            return [Change(RELEASE, "", event.next_release_at)]
-        case e.PayoutReleased():
-            return [Change(RELEASE, "", None)]
-        case e.PayoutReduced():
-            return [Change(RELEASE, "", event.next_release_at), Change(REFUND, event.refund_id, event.occurred_at)]
-        case e.PayoutReversed():
-            release = Change(RELEASE, "", event.next_release_at)
-            refund = Change(REFUND, event.reversal_id, event.occurred_at)
-            return [release, refund] if event.reason == "refund" else [release]
-        case e.RefundPaid():
-            return [Change(REFUND, event.refund_id, None)]
-    return []
+def _close(event: e.ClosingContractEvent) -> list[Change]:
+    return [Change(CLOSE, "", event.next_close)]
+
+
+def _no_lapse(event: e.MilestoneApproved | e.ChangesRequested) -> list[Change]:
+    return [Change(LAPSE, event.milestone_id, None)]
+
+
+def _release(event: e.HoldElapsed | e.ObjectionRaised | e.ObjectionWithdrawn | e.ReversalReinstated) -> list[Change]:
+    return [Change(RELEASE, "", event.next_release_at)]
+
+
+def _no_release(_: e.PayoutReleased) -> list[Change]:
+    return [Change(RELEASE, "", None)]
+
+
+def _reversed(event: e.PayoutReversed) -> list[Change]:
+    refund = [Change(REFUND, event.reversal_id, event.occurred_at)] if event.reason == "refund" else []
+    return [Change(RELEASE, "", event.next_release_at), *refund]
+
+
+def _no_transfer(event: e.WithdrawalPaid | e.WithdrawalFailed) -> list[Change]:
+    return [Change(TRANSFER, event.withdrawal_id, None)]
+
+
+_CHANGES: dict[type[Event], Callable[[Any], list[Change]]] = {
+    **{cls: _close for cls in EVENTS.values() if issubclass(cls, e.ClosingContractEvent)},
+    e.ContractOffered: lambda event: [Change(NOTIFY, "invitation", event.occurred_at)],
+    e.EmployerOfRecordSet: lambda event: [Change(NOTIFY, "eor_pay_schedule", event.occurred_at)],
+    e.NotificationSent: lambda event: [Change(NOTIFY, event.kind, None)],
+    e.MilestoneSubmitted: lambda event: [Change(LAPSE, event.milestone_id, event.review_deadline)],
+    e.MilestoneApproved: _no_lapse,
+    e.ChangesRequested: _no_lapse,
+    e.PayoutDue: lambda event: [Change(CHARGE, "", event.occurred_at)],
+    e.ChargeRequested: lambda event: [Change(CHARGE, "", None), Change(ASK, "", event.occurred_at)],
+    e.ChargeFailed: lambda event: [Change(ASK, "", None), Change(CHARGE, "", event.next_attempt_at)],
+    e.PayoutCharged: lambda event: [Change(ASK, "", None), Change(CHARGE, "", None), *_release(event)],
+    e.HoldElapsed: _release,
+    e.ObjectionRaised: _release,
+    e.ObjectionWithdrawn: _release,
+    e.ReversalReinstated: _release,
+    e.PayoutReleased: _no_release,
+    e.PayoutReduced: lambda event: [*_release(event), Change(REFUND, event.refund_id, event.occurred_at)],
+    e.PayoutReversed: _reversed,
+    e.RefundPaid: lambda event: [Change(REFUND, event.refund_id, None)],
+    e.WithdrawalRequested: lambda event: [Change(TRANSFER, event.withdrawal_id, event.occurred_at)],
+    e.WithdrawalSubmitted: lambda event: [Change(TRANSFER, event.withdrawal_id, event.settles_at)],
+    e.WithdrawalPaid: _no_transfer,
+    e.WithdrawalFailed: _no_transfer,
+}
+"""By the class of the event. One that is not here sets and clears nothing."""
 
 
 def command_of(deadline: Deadline, now: datetime) -> Command:

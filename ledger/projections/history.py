@@ -1,6 +1,6 @@
 """Which events belong to which contract, payout and party: the index that histories are read by."""
 
-from ledger.projections.rows import NOTHING, Needs, Record, Rows, Table
+from ledger.projections.rows import NOTHING, Needs, Record, Row, Rows, Table
 
 TABLE = Table(
     "history",
@@ -27,17 +27,17 @@ class History:
         return NOTHING
 
     def fold(self, rows: Rows, records: list[Record]) -> None:
-        for record in records:
-            fields = vars(record.event)
-            rows.put(
-                TABLE.name,
-                {
-                    "position": record.position,
-                    "stream": record.stream,
-                    "topic": record.topic,
-                    "contract_id": fields.get("contract_id"),
-                    "payout_id": fields.get("payout_id"),
-                    "client_id": fields.get("client_id"),
-                    "freelancer_id": fields.get("freelancer_id"),
-                },
-            )
+        rows.put_all(TABLE.name, [_row(record) for record in records])
+
+
+def _row(record: Record) -> Row:
+    field = vars(record.event).get
+    return {
+        "position": record.position,
+        "stream": record.stream,
+        "topic": record.topic,
+        "contract_id": field("contract_id"),
+        "payout_id": field("payout_id"),
+        "client_id": field("client_id"),
+        "freelancer_id": field("freelancer_id"),
+    }

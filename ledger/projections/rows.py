@@ -1,7 +1,8 @@
 """What a projection sees of its tables: rows by key, in memory. Where they come from and go to is the store's business."""
 
-from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from ledger.events import Event
@@ -25,8 +26,13 @@ class Table(NamedTuple):
     group: int = 0
     append_only: bool = False
 
-    def key_of(self, row: Row) -> Key:
-        return tuple([row[column] for column in self.key])
+
+def key_getter(table: Table) -> Callable[[Row], Key]:
+    """What reads the key of a table's row."""
+    if len(table.key) > 1:
+        return itemgetter(*table.key)
+    (column,) = table.key
+    return lambda row: (row[column],)
 
 
 class Record(NamedTuple):
@@ -49,44 +55,49 @@ class Rows:
         self.rows: dict[str, dict[Key, Row]] = {name: {} for name in self.tables}
         self.changed: dict[str, dict[Key, None]] = {name: {} for name in self.tables}
         """In the order of the first change: rows are written as they came, which keeps an index's pages together."""
+        self._key_of = {name: key_getter(table) for name, table in self.tables.items()}
         self._groups: dict[str, dict[Key, list[Key]]] = {name: {} for name in self.tables}
+        """Of tables with ordered groups: the keys of each, in order."""
 
     def get(self, table: str, key: Key) -> Row | None:
         return self.rows[table].get(key)
 
     def load(self, table: str, row: Row) -> None:
         """Takes in a stored row."""
-        self._keep(self.tables[table], row)
+        if self.tables[table].group:
+            self.insert(table, row)
+        else:
+            self.rows[table][self._key_of[table](row)] = row
 
     def put(self, table: str, row: Row) -> None:
-        """A new or changed row."""
-        self.changed[table][self._keep(self.tables[table], row)] = None
+        """A new or changed row; a new one of an ordered group is inserted instead."""
+        key = self._key_of[table](row)
+        self.rows[table][key] = row
+        self.changed[table][key] = None
+
+    def put_all(self, table: str, rows: Sequence[Row]) -> None:
+        """What `put` does with each."""
+        made = dict(zip(map(self._key_of[table], rows), rows, strict=True))
+        self.rows[table].update(made)
+        self.changed[table].update(dict.fromkeys(made))
 
     def delete(self, table: str, key: Key) -> None:
         """A row that is gone, whether or not it was loaded."""
         self.rows[table].pop(key, None)
         self.changed[table][key] = None
 
-    def _keep(self, table: Table, row: Row) -> Key:
-        key = table.key_of(row)
-        rows = self.rows[table.name]
-        if table.group and key not in rows:
-            insort(self._groups[table.name].setdefault(key[: table.group], []), key)
-        rows[key] = row
-        return key
+    def insert(self, table: str, row: Row) -> tuple[Row | None, list[Row]]:
+        """A row of an ordered group, to its place; answers the one that comes just before it there, and those after it.
 
-    def before(self, table: str, key: Key) -> Row | None:
-        """The row of the key's group that comes just before it."""
-        keys = self._groups[table].get(key[: self.tables[table].group], [])
-        at = bisect_left(keys, key)
-        return self.rows[table][keys[at - 1]] if at else None
-
-    def after(self, table: str, key: Key) -> Iterator[Row]:
-        """The rows of the key's group that come after it."""
-        keys = self._groups[table].get(key[: self.tables[table].group], [])
-        for later in keys[bisect_left(keys, key) :]:
-            if later != key:
-                yield self.rows[table][later]
+        One with the same key is replaced. What is loaded is inserted too, and is no change until it is put.
+        """
+        key, kept = self._key_of[table](row), self.rows[table]
+        keys = self._groups[table].setdefault(key[: self.tables[table].group], [])
+        at = len(keys) if not keys or keys[-1] < key else bisect_left(keys, key)
+        if key not in kept:
+            keys.insert(at, key)
+        kept[key] = row
+        return kept[keys[at - 1]] if at else None, [kept[later] for later in keys[at + 1 :]]
 
 
 class Needs(NamedTuple):

@@ -3,10 +3,8 @@
 A line that became known late stands where it occurred, and the running balances after it follow.
 """
 
-from typing import Any
-
 from ledger import postings
-from ledger.projections.rows import Key, Needs, Record, Row, Rows, Table
+from ledger.projections.rows import Key, Needs, Record, Row, Rows, Table, key_getter
 
 TABLE = Table(
     "statement_lines",
@@ -28,7 +26,10 @@ TABLE = Table(
     },
     group=2,
 )
-BUCKETS = postings.BUCKETS
+CHANGES = tuple((bucket, f"{bucket}_change") for bucket in postings.BUCKETS)
+"""The columns of each running balance, and of what a line changes of it."""
+_CHANGE_OF = dict(CHANGES)
+_key_of = key_getter(TABLE)
 
 
 class Statements:
@@ -40,9 +41,10 @@ class Statements:
         earliest: dict[Key, Key] = {}
         for record in records:
             for line in lines_of(record):
-                key = TABLE.key_of(line)
+                key = _key_of(line)
                 group = key[: TABLE.group]
-                earliest[group] = min(key, earliest.get(group, key))
+                if group not in earliest or key < earliest[group]:
+                    earliest[group] = key
         return Needs({}, {TABLE.name: earliest})
 
     def fold(self, rows: Rows, records: list[Record]) -> None:
@@ -52,14 +54,12 @@ class Statements:
 
 
 def _insert(rows: Rows, line: Row) -> None:
-    key = TABLE.key_of(line)
-    previous = rows.before(TABLE.name, key)
-    for bucket in BUCKETS:
-        line[bucket] = (previous[bucket] if previous else 0) + line[f"{bucket}_change"]
+    previous, later = rows.insert(TABLE.name, line)
+    for bucket, change in CHANGES:
+        line[bucket] = previous[bucket] + line[change] if previous else line[change]
     rows.put(TABLE.name, line)
-    for later in list(rows.after(TABLE.name, key)):
-        moved = {bucket: later[bucket] + line[f"{bucket}_change"] for bucket in BUCKETS}
-        rows.put(TABLE.name, {**later, **moved})
+    for one in later:
+        rows.put(TABLE.name, {**one, **{bucket: one[bucket] + line[change] for bucket, change in CHANGES}})
 
 
 def lines_of(record: Record) -> list[Row]:
@@ -67,16 +67,19 @@ def lines_of(record: Record) -> list[Row]:
     lines: dict[tuple[str, str], Row] = {}
     for account, currency, credit, line in record.entries:
         owner, _, bucket = account.partition(":")
-        if owner.startswith("fre_") and bucket in BUCKETS:
-            row = lines.get((owner, currency)) or _line(record, owner, currency, line)
-            row[f"{bucket}_change"] += credit
-            lines[owner, currency] = row
+        change = _CHANGE_OF.get(bucket)
+        if change and owner.startswith("fre_"):
+            row = lines.get((owner, currency))
+            if row is None:
+                row = lines[owner, currency] = _line(record, owner, currency, line)
+            row[change] += credit
     return list(lines.values())
 
 
 def _line(record: Record, freelancer_id: str, currency: str, line: str) -> Row:
-    event: Any = record.event
-    subject = vars(event).get("withdrawal_id") or vars(event).get("payout_id") or vars(event).get("adjustment_id")
+    event = record.event
+    fields = vars(event)
+    subject = fields.get("withdrawal_id") or fields.get("payout_id") or fields.get("adjustment_id")
     return {
         "freelancer_id": freelancer_id,
         "currency": currency,

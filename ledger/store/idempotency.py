@@ -1,7 +1,8 @@
 """Idempotency keys: which command stands behind a key, and the answer it got. Kept for ever.
 
 A key is claimed before its command runs. The claim is an advisory lock of the database, so it ends with the process that
-holds it; the row under it keeps the command's id, so that whoever claims the key after a crash carries on the same command.
+holds it. The command's id follows from the key and its request, so whoever claims the key after a crash, of this process or of
+PostgreSQL, carries on the same command, also where the row of the claim was lost with it.
 """
 
 import threading
@@ -12,6 +13,7 @@ import orjson
 import psycopg
 from psycopg.rows import DictRow
 
+from ledger.ids import COMMAND, derive
 from ledger.store.database import Database, Silent
 
 LOCKS = "ledger: idempotency locks"
@@ -39,6 +41,7 @@ class Claim(NamedTuple):
 
     owner: str
     key: str
+    fingerprint: bytes
     command_id: str
     kept: Kept | None
 
@@ -57,23 +60,25 @@ class Idempotency:
         self._suspect = False
         """Whether a claim could not be ended: the next one opens another connection, and the locks end with this one."""
 
-    def claim(self, owner: str, key: str, fingerprint: bytes, command_id: str) -> Claim:
-        """Claims a key of `owner` for the request with that SHA-256, under `command_id` unless it has one already.
+    def claim(self, owner: str, key: str, fingerprint: bytes) -> Claim:
+        """Claims a key of `owner` for the request with that SHA-256.
 
         Raises KeyInProgress or KeyReused, or psycopg.OperationalError. `release` must follow a claim.
         """
         self._lock(owner, key)
         try:
-            return self._look_up(owner, key, fingerprint, command_id)
+            return self._look_up(owner, key, fingerprint)
         except BaseException:
             self.release(owner, key)
             raise
 
     def keep(self, claim: Claim, answer: Kept) -> None:
-        """From now on this is the answer."""
+        """From now on this is the answer, whether or not the row of the claim outlived a crash of PostgreSQL."""
         self._database.execute(
-            "UPDATE idempotency SET status = %s, headers = %s, body = %s WHERE owner = %s AND key = %s",
-            (answer.status, orjson.dumps(answer.headers).decode(), answer.body, claim.owner, claim.key),
+            "INSERT INTO idempotency AS i (owner, key, fingerprint, command_id, status, headers, body)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (owner, key) DO UPDATE"
+            " SET status = excluded.status, headers = excluded.headers, body = excluded.body WHERE i.status IS NULL",
+            (*claim[:4], answer.status, orjson.dumps(answer.headers).decode(), answer.body),
         )
 
     def forget(self, claim: Claim) -> None:
@@ -137,19 +142,20 @@ class Idempotency:
             self._locks.close()
             self._locks = None
 
-    def _look_up(self, owner: str, key: str, fingerprint: bytes, command_id: str) -> Claim:
+    def _look_up(self, owner: str, key: str, fingerprint: bytes) -> Claim:
+        command_id = derive(COMMAND, owner, key, fingerprint.hex())
         with self._database.connection() as connection, connection.transaction():
-            # Not waiting for the disk is safe: the command's own commit comes later, and makes this one durable with it.
+            # Waiting for no disk is safe: a row that a crash of PostgreSQL takes away is made again, with the same id.
             connection.execute("SET LOCAL synchronous_commit = off")
             connection.execute(
                 "INSERT INTO idempotency (owner, key, fingerprint, command_id) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 (owner, key, fingerprint, command_id),
             )
-        (row,) = self._database.fetch("SELECT * FROM idempotency WHERE owner = %s AND key = %s", (owner, key))
+            (row,) = connection.execute("SELECT * FROM idempotency WHERE owner = %s AND key = %s", (owner, key))
         if bytes(row["fingerprint"]) != fingerprint:
             raise KeyReused
         kept = None if row["status"] is None else Kept(row["status"], row["headers"], bytes(row["body"]))
-        return Claim(owner, key, row["command_id"], kept)
+        return Claim(owner, key, fingerprint, row["command_id"], kept)
 
 
 def fingerprint_of(method: str, path: str, body: bytes) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 from ledger.aggregates.contract import Contract
 from ledger.service import Service
 from ledger.store.database import Database
-from ledger.store.idempotency import LOCKS, Idempotency, KeyInProgress, fingerprint_of
+from ledger.store.idempotency import LOCKS, Idempotency, Kept, KeyInProgress, fingerprint_of
 from tests.api.world import OPERATOR_KEY, World, check_problem, offer_of
 
 SHOWN = ("content-type", "ledger-position", "etag")
@@ -166,7 +166,7 @@ def claimed_elsewhere(url: str, owner: str, key: str) -> Iterator[None]:
     """Another process holds the key."""
     database = Database(url)
     elsewhere = Idempotency(database)
-    claim = elsewhere.claim(owner, key, fingerprint_of("GET", "/", b""), "cmd_elsewhere")
+    claim = elsewhere.claim(owner, key, fingerprint_of("GET", "/", b""))
     try:
         yield
     finally:
@@ -225,6 +225,45 @@ def test_a_command_whose_answer_was_lost_is_carried_on_under_its_id(
     assert bonus(own_world, "lost").content == retried.content
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_claim_that_a_crash_of_postgresql_took_away_is_still_one_effect_and_one_answer(
+    own_world: World, monkeypatch: pytest.MonkeyPatch, *, answered: bool
+) -> None:
+    """The row of the claim waits for no disk. PostgreSQL is back before the command is appended, and the row is gone."""
+    handle, database = Service.handle, own_world.web.ledger.database
+
+    def crashed_before(self: Service, *args: Any, **kwargs: Any) -> Any:
+        database.execute("DELETE FROM idempotency WHERE key = 'crash'")
+        receipt = handle(self, *args, **kwargs)
+        if not answered:
+            raise psycopg.OperationalError("the connection broke")
+        return receipt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Service, "handle", crashed_before)
+        first = bonus(own_world, "crash")
+    assert first.status_code == (201 if answered else 503)
+    head = own_world.web.ledger.log.head()
+    retried = bonus(own_world, "crash")
+    assert retried.status_code == 201
+    assert retried.headers.get("idempotent-replayed") == ("true" if answered else None)
+    assert bonus(own_world, "crash").content == retried.content
+    assert (own_world.web.ledger.log.head(), bonuses(own_world)) == (head, 1)
+
+
+def test_the_first_answer_that_was_kept_stands(own_world: World) -> None:
+    """Two may carry on one command where a crash of PostgreSQL ended the lock of the first."""
+    store = Idempotency(own_world.web.ledger.database)
+    claim = store.claim("cli_x", "k", b"f" * 32)
+    for body in (b"first", b"second"):
+        store.keep(claim, Kept(201, {}, body))
+    store.release("cli_x", "k")
+    kept = store.claim("cli_x", "k", b"f" * 32).kept
+    assert kept is not None
+    assert kept.body == b"first"
+    store.close()
+
+
 def test_a_key_made_before_its_answer_was_lost_still_opens(own_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     keep = Idempotency.keep
 
@@ -257,11 +296,11 @@ def test_locks_are_free_after_each_request(own_world: World) -> None:
     )
     assert rows[0]["n"] == 0
     store = Idempotency(own_world.web.ledger.database)
-    claim = store.claim("cli_x", "k", b"f" * 32, "cmd_1")
+    claim = store.claim("cli_x", "k", b"f" * 32)
     with pytest.raises(KeyInProgress):
-        store.claim("cli_x", "k", b"f" * 32, "cmd_2")
+        store.claim("cli_x", "k", b"f" * 32)
     store.release("cli_x", "k")
-    assert store.claim("cli_x", "k", b"f" * 32, "cmd_2") == claim, "the first command's id stands"
+    assert store.claim("cli_x", "k", b"f" * 32) == claim
     store.release("cli_x", "k")
     store.close()
 

@@ -133,7 +133,8 @@ def running(disk: Path | None = None, log: Path | None = None, **settings: str) 
         server.wait_until_up()
         yield server
     except BaseException:
-        print(server.logged()[-3000:])
+        said = server.logged()
+        print(*(line[:5_000] for line in said.splitlines() if '"level": "error"' in line), said[-3_000:], sep="\n")
         raise
     finally:
         server.end()

@@ -127,20 +127,20 @@ def keys_through(line: Wire) -> Iterator[tuple[Database, Idempotency]]:
 
 def test_a_key_is_not_claimed_through_a_connection_that_is_silent_and_is_once_it_speaks(database_url: str) -> None:
     with wire(database_url) as line, keys_through(line) as (_, store):
-        first = store.claim("cli_x", "first", b"f" * 32, "cmd_1")
+        first = store.claim("cli_x", "first", b"f" * 32)
         line.fall_silent()
-        answers = together(*[lambda n=n: store.claim("cli_x", f"k{n}", b"f" * 32, f"cmd_{n}") for n in range(CALLERS)])
+        answers = together(*[lambda n=n: store.claim("cli_x", f"k{n}", b"f" * 32) for n in range(CALLERS)])
         assert all(isinstance(one, psycopg.OperationalError) for one in answers), answers
         in_time(lambda: store.release("cli_x", "first"))
         line.speak()
         wait_for(lambda: claims(store, "first"), "the key is free")
-        assert store.claim("cli_x", "first", b"f" * 32, "cmd_2").command_id == first.command_id
+        assert store.claim("cli_x", "first", b"f" * 32).command_id == first.command_id
 
 
 def claims(store: Idempotency, key: str) -> bool:
     """Whether the key could be claimed; it is released again."""
     try:
-        store.claim("cli_x", key, b"f" * 32, "cmd_again")
+        store.claim("cli_x", key, b"f" * 32)
     except (psycopg.OperationalError, KeyInProgress):
         return False
     store.release("cli_x", key)
@@ -151,7 +151,7 @@ def test_a_key_is_not_claimed_where_whoever_listens_never_speaks(database_url: s
     with wire(database_url) as line, keys_through(line) as (_, store):
         line.fall_silent()
         with pytest.raises(psycopg.OperationalError):
-            in_time(lambda: store.claim("cli_x", "k", b"f" * 32, "cmd_1"))
+            in_time(lambda: store.claim("cli_x", "k", b"f" * 32))
 
 
 def test_the_locks_are_held_under_the_same_time_outs_as_everything_else(database_url: str) -> None:

@@ -11,7 +11,7 @@ from ledger.bootstrap import Ledger
 from ledger.processors.protocol import Outcome, Request
 from ledger.projections import PROJECTIONS
 from ledger.projections.balances import Balances
-from ledger.projections.rows import Key, Record, Row, Rows, Table
+from ledger.projections.rows import Key, Record, Row, Rows, Table, key_getter
 from ledger.store import views
 from ledger.store.views import Views, _unwanted, record_of, selected, wanted
 from ledger.upcasters import UPCASTERS
@@ -30,7 +30,8 @@ def live(ledger: Ledger) -> dict[str, str]:
 
 def _stored(table: Table, connection: psycopg.Connection[Any]) -> dict[Key, Row]:
     found = connection.execute(f"SELECT {selected(table)} FROM {table.name} t".encode()).fetchall()
-    return {table.key_of(row): views.load(table, row) for row in found}
+    key_of = key_getter(table)
+    return {key_of(row): views.load(table, row) for row in found}
 
 
 def refolded(ledger: Ledger, until: int | None = None) -> dict[str, str]:

@@ -20,12 +20,12 @@ from ledger.aggregates.contract.state import (
 )
 from ledger.calendar import midnight, week_of
 from ledger.errors import Corrupt
-from ledger.events import Event
+from ledger.events import EVENTS, Event
 from ledger.ids import event_id
 
 
 def evolve(state: Contract | None, event: Event) -> Contract:
-    if isinstance(event, e.ContractOffered):
+    if type(event) is e.ContractOffered:  # `isinstance` takes pydantic's classes as long as all the rest
         return _offered(event)
     if state is None:
         raise Corrupt(f"{event.TOPIC} before the contract was offered")
@@ -33,7 +33,7 @@ def evolve(state: Contract | None, event: Event) -> Contract:
     if change is None:
         raise Corrupt(f"{event.TOPIC} is not an event of a contract")
     changed = change(replace(state, version=state.version + 1), event)
-    return replace(changed, next_close=event.next_close) if isinstance(event, e.ClosingContractEvent) else changed
+    return replace(changed, next_close=vars(event)["next_close"]) if type(event) in _CLOSING else changed
 
 
 def _offered(event: e.ContractOffered) -> Contract:
@@ -231,3 +231,4 @@ _CHANGES: dict[type[Event], Callable[[Contract, Any], Contract]] = {
     e.PayrollRecorded: lambda state, event: replace(state, payouts=(*state.payouts, event.payout.payout_id)),
     e.NotificationSent: _notified,
 }
+_CLOSING = frozenset(cls for cls in EVENTS.values() if issubclass(cls, e.ClosingContractEvent))

@@ -6,7 +6,7 @@ event, the money's (`quick_money`) those that move money or lead to it. In memor
 the folds keep: the rows of all tables that are not append-only.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -18,7 +18,7 @@ from ledger import ids, postings
 from ledger.codec import decode
 from ledger.events import EVENTS
 from ledger.ids import event_id
-from ledger.projections.rows import Key, Projection, Record, Row, Rows, Table
+from ledger.projections.rows import Projection, Record, Row, Rows, Table
 from ledger.store.log import Stored
 from ledger.store.views import selected
 from replay.verify.checks.chain import OWN_FIELD
@@ -32,31 +32,6 @@ class Amiss(Exception):
     """Something is not as it should be; what, the quick pass does not say."""
 
 
-class LeanRows(Rows):
-    """Rows that are only ever put and looked up: nobody asks which of them changed."""
-
-    def __init__(self, tables: Iterable[Table]) -> None:
-        super().__init__(tables)
-        self._keys = {name: _key_getter(table) for name, table in self.tables.items()}
-        self._plain = {name for name, table in self.tables.items() if not table.group}
-
-    def put(self, table: str, row: Row) -> None:
-        if table in self._plain:
-            self.rows[table][self._keys[table](row)] = row
-        else:
-            self._keep(self.tables[table], row)
-
-    def delete(self, table: str, key: Key) -> None:
-        self.rows[table].pop(key, None)
-
-
-def _key_getter(table: Table) -> Callable[[Row], Key]:
-    if len(table.key) > 1:
-        return itemgetter(*table.key)
-    (column,) = table.key
-    return lambda row: (row[column],)
-
-
 class Fold:
     """A projection, up to where it stands."""
 
@@ -65,7 +40,7 @@ class Fold:
         if where.error is not None:
             raise Amiss(projection.name)
         self.projection, self.until = projection, where.position
-        self.rows = LeanRows(projection.tables)
+        self.rows = Rows(projection.tables)
 
     def take(self, records: list[Record]) -> None:
         """The next events, of which it takes its own."""
@@ -75,6 +50,8 @@ class Fold:
         mine = records if topics is None else [one for one in records if one.topic in topics]
         if mine:
             self.projection.fold(self.rows, mine)
+            for changed in self.rows.changed.values():
+                changed.clear()  # nobody asks which
 
     def compare(self, connection: Connection[Any], position: int) -> int:
         """At the end of the log: the rows of all tables but append-only ones are the live rows; answers how many there are."""
