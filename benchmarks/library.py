@@ -154,7 +154,7 @@ class All(Projection[AllView]):
         with self.stopwatch:
             record = Record(
                 tracking.notification_id, domain_event.stream, domain_event.version, event.TOPIC, event,
-                domain_event.id, postings.entries(event),
+                postings.entries(event),
             )  # fmt: skip
             self.view.take(record, tracking)
         if tracking.notification_id == self.stopwatch.last:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from ledger import postings
 from ledger.aggregates import State, evolve
 from ledger.codec import decode, encode
-from ledger.ids import event_id
 from ledger.policies.deadlines import Deadline
 from ledger.policies.unit import NewEvent
 from ledger.projections import PROJECTIONS
@@ -90,7 +89,6 @@ def record_of(stored: Stored) -> Record:
         stored.version,
         stored.topic,
         event,
-        event_id(stored.stream, stored.version),
         postings.entries(event),
     )
 

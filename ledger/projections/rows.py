@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from ledger.events import Event
+from ledger.ids import event_id
 from ledger.postings import Entry
 
 Key = tuple[Any, ...]
@@ -43,8 +44,12 @@ class Record(NamedTuple):
     version: int
     topic: str
     event: Event
-    id: str
     entries: list[Entry]
+
+    @property
+    def id(self) -> str:
+        """The event's."""
+        return event_id(self.stream, self.version)
 
 
 class Rows:

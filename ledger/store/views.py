@@ -18,6 +18,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from ledger import postings
+from ledger.codec import decode
 from ledger.events import EVENTS
 from ledger.projections import PROJECTIONS
 from ledger.projections.rows import Key, Projection, Record, Row, Rows, Table
@@ -32,10 +33,9 @@ WRITERS = 3
 
 def record_of(stored: Stored) -> Record:
     """A stored event, decoded for the projections. Raises Corrupt."""
-    event = stored.event
-    return Record(
-        stored.position, stored.stream, stored.version, event.TOPIC, event, stored.id, postings.entries(event)
-    )
+    position, stream, version, topic, state, _ = stored
+    event = decode(topic, state)
+    return Record(position, stream, version, event.TOPIC, event, postings.entries(event))
 
 
 class Batch(NamedTuple):

@@ -138,7 +138,7 @@ def _records(owner: str, moved: Iterable[tuple[Stored, list[postings.Entry]]]) -
     for stored, entries in moved:
         mine = [entry for entry in entries if entry.account.startswith(f"{owner}:")]
         if mine:
-            yield Record(stored.position, stored.stream, stored.version, stored.topic, stored.event, stored.id, mine)
+            yield Record(stored.position, stored.stream, stored.version, stored.topic, stored.event, mine)
 
 
 def _standing(at: datetime | None, rows: list[Row]) -> Standing:

@@ -25,8 +25,7 @@ def check(events: list[tuple[str, Event]]) -> tuple[Finding, ...]:
     versions: dict[str, int] = {}
     for position, (stream, event) in enumerate(events, 1):
         version = versions[stream] = versions.get(stream, 0) + 1
-        name = f"evt_{stream}_{version}"
-        record = Record(position, stream, version, event.TOPIC, event, name, entries(event))
+        record = Record(position, stream, version, event.TOPIC, event, entries(event))
         with suppress(LedgerError):  # which `verify` reports
             accounts.take(record)
         payouts.take(record)

@@ -17,7 +17,6 @@ from psycopg.rows import tuple_row
 from ledger import ids, postings
 from ledger.codec import decode
 from ledger.events import EVENTS
-from ledger.ids import event_id
 from ledger.projections.rows import Projection, Record, Row, Rows, Table
 from ledger.store.log import Stored
 from ledger.store.views import selected
@@ -73,7 +72,7 @@ def records_of(batch: Sequence[Stored]) -> list[Record]:
         if vars(event)[field] != stream or not stream.startswith(prefix):
             raise Amiss
         entries = postings.entries(event) if newest in moving else []
-        records.append(Record(position, stream, version, newest, event, event_id(stream, version), entries))
+        records.append(Record(position, stream, version, newest, event, entries))
     return records
 
 
