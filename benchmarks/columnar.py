@@ -24,7 +24,7 @@ from benchmarks.catch_up import append
 from benchmarks.histories import history
 from benchmarks.measure import Fact, Report, compared, in_turns, settle_memory, timed
 from benchmarks.server import Server
-from benchmarks.verifying import PAGE, Verifying
+from benchmarks.verifying import WAYS, Verifying
 from ledger.codec import encode
 from ledger.store import chain
 from ledger.store.log import LedgerLog, Stored
@@ -39,8 +39,6 @@ NAME = "columnar"
 PROJECT = Path(__file__).parents[1]
 OF_A_MARKET = 200_000
 """Events until the market begins again."""
-LIBRARY_PAGE = 500
-"""As many to a query as the library's own subscriptions ask for."""
 _ID = re.compile(rb"(?<![a-z])(cli|fre|con|pay)_(?=[a-z2-7]{20})")
 
 
@@ -90,15 +88,6 @@ def first(whole: ArchiveSource, events: int) -> ArchiveSource:
     return whole._replace(manifest=manifest, log=log, reader=ColumnScan(log))
 
 
-class Library(Verifying):
-    """The library's side, with one more way of reading."""
-
-    def subscribed(self) -> float:
-        """Events a second, read with its recorder, as many to a query as its own subscriptions ask for."""
-        recorder = self._library.recorder
-        return self._read(lambda start: recorder.select_notifications(start, LIBRARY_PAGE))
-
-
 def run(server: Server, report: Report, *, events: int, largest: int, stretch: int, repeat: int) -> None:
     """Writes an archive of `largest` events, and folds its first `events` of them against the library; then more and more."""
     turns = -(-events // OF_A_MARKET)
@@ -116,7 +105,7 @@ def run(server: Server, report: Report, *, events: int, largest: int, stretch: i
         few = first(whole, events)
         _require_right(few)
 
-        library = Library(database, stretch)
+        library = Verifying(database, stretch)
         with open_engine("duckdb", few.paths) as compute:
 
             def ours() -> float:
@@ -124,12 +113,10 @@ def run(server: Server, report: Report, *, events: int, largest: int, stretch: i
                     compute(accounts())
                 return events / clock.seconds
 
-            rates = in_turns(repeat, ours, library.subscribed, library.pages, library.sections)
+            rates = in_turns(repeat, ours, *library.ways())
         library.close()
         what = f"fold of a Parquet archive of {events:,} events"
-        pages = (f"{LIBRARY_PAGE} to a query as its subscriptions", f"{PAGE:,} to a query", "in its sections of 10")
-        for theirs, page, target in zip(rates[1:], pages, (200, None, None), strict=True):
-            alternative = f"its recorder and mapper, {page}, reading and decoding only"
+        for theirs, alternative, target in zip(rates[1:], WAYS, (200, None, None), strict=True):
             report.ratios.append(compared(what, "events/s", rates[0], theirs, alternative, target=target))
         for size in sorted({size for size in (events, 2 * events, largest) if size <= largest}):
             _larger(report, folder, size)

@@ -34,6 +34,11 @@ from replay.verify.live import verify
 
 NAME = "verifying"
 PAGE = 5_000
+WAYS = (
+    "its subscription, reading and decoding only",
+    "its notification log and mapper, in its sections of 10, reading and decoding only",
+    f"its recorder and mapper alone, told to read {PAGE:,} to a query, reading and decoding only",
+)
 OWN = "library."
 """Before the topic of an event in the library's own class."""
 
@@ -114,6 +119,10 @@ class Verifying:
 
     # The library's
 
+    def ways(self) -> tuple[Callable[[], float], ...]:
+        """To read and decode, as `WAYS` names them."""
+        return self.subscription, self.sections, self.pages
+
     def pages(self) -> float:
         """Events a second, read with its recorder, as many to a query as ours."""
         recorder = self._library.recorder
@@ -157,15 +166,9 @@ def run(server: Server, report: Report, *, events: int, stretch: int, repeat: in
         database.execute("VACUUM ANALYZE")
         settle_memory()
         both = Verifying(database, stretch)
-        ways = both.subscription, both.sections, both.pages
-        ours, two, *theirs = in_turns(repeat, both.one_process, both.two_processes, *ways)
+        ours, two, *theirs = in_turns(repeat, both.one_process, both.two_processes, *both.ways())
         both.close()
     for name, rates, target in (("one process", ours, 2.5), ("two processes", two, 3.5)):
-        what = f"replay verify, {name}"
-        alternatives = (
-            "its subscription, reading and decoding only",
-            "its notification log and mapper, in its sections of 10, reading and decoding only",
-            f"its recorder and mapper alone, told to read {PAGE:,} to a query, reading and decoding only",
-        )
-        for alternative, their_rates in zip(alternatives, theirs, strict=True):
+        for alternative, their_rates in zip(WAYS, theirs, strict=True):
+            what = f"replay verify, {name}"
             report.ratios.append(compared(what, "events/s", rates, their_rates, alternative, target=target))
