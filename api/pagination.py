@@ -10,7 +10,7 @@ from fastapi import Query
 from pydantic import BeforeValidator, WithJsonSchema
 
 from api.fields import Instant, Reference
-from api.problems import invalid
+from api.problems import ApiProblem, invalid
 
 MAX_CURSOR = 2**63 - 1
 _WHOLE = re.compile(r"[0-9]{1,19}")
@@ -66,7 +66,12 @@ def decode(text: str | None, parts: int = 1) -> Cursor | None:
             return cursor
     except (Error, ValueError):
         pass
-    raise invalid("query.cursor", "must be the next_cursor of another page")
+    raise never_answered()
+
+
+def never_answered() -> ApiProblem:
+    """422 `validation_error`, for a cursor that no page has named."""
+    return invalid("query.cursor", "must be the next_cursor of another page")
 
 
 def decode_one(text: str | None) -> int | None:

@@ -7,7 +7,18 @@ from fastapi import Query
 
 from api import money_presenters, presenters
 from api.call import Answer, Call, Calling
-from api.pagination import DEFAULT_LIMIT, Cursor, CursorText, Limit, Moment, Position, decode, decode_one, page
+from api.pagination import (
+    DEFAULT_LIMIT,
+    Cursor,
+    CursorText,
+    Limit,
+    Moment,
+    Position,
+    decode,
+    decode_one,
+    never_answered,
+    page,
+)
 from api.presenters import Json
 from api.problems import invalid
 from api.route import new_router
@@ -108,10 +119,12 @@ def _before(cursor: Cursor | None) -> tuple[datetime, int, str] | None:
     if cursor is None:
         return None
     try:
-        currency = cursor[2].to_bytes(3, "big").decode("ascii")
-        return EPOCH + cursor[0] * MICROSECOND, cursor[1], currency
-    except (OverflowError, UnicodeDecodeError):
-        raise invalid("query.cursor", "must be the next_cursor of another page") from None
+        occurred_at, currency = EPOCH + cursor[0] * MICROSECOND, cursor[2].to_bytes(3, "big")
+    except OverflowError:
+        raise never_answered() from None
+    if not (currency.isalpha() and currency.isupper()):
+        raise never_answered()
+    return occurred_at, cursor[1], currency.decode("ascii")
 
 
 def _totals(call: Call, freelancer_id: str, at: datetime | None, known_at: datetime | None, *, opening: bool) -> Json:

@@ -46,7 +46,7 @@ class Nothing(Body):
 class NewParty(Body):
     model_config = example(name="Ada Byron", email="ada@example.com")
 
-    name: Title
+    name: Text
     email: Email
 
 
@@ -222,7 +222,7 @@ class Decision(Body):
 class EmployerOfRecord(Body):
     model_config = example(name="Payroll Ltd", pay_schedule="monthly")
 
-    name: Title
+    name: Text
     pay_schedule: PaySchedule
 
 

@@ -16,6 +16,8 @@ from ledger.events import Sealed
 from ledger.store.database import Database
 
 SALT_BYTES = 16
+LONGEST_KEY = 500
+"""Characters of a name by which an id is looked up; of a longer one it is the hash."""
 
 
 class Secret(NamedTuple):
@@ -56,6 +58,8 @@ class Vault:
         Neither case nor surrounding space matters. There may be no account under it yet.
         """
         key = name.strip().casefold()
+        if len(key) > LONGEST_KEY:  # more than an index holds
+            key = sha256(key.encode()).hexdigest()
         with self._database.connection() as connection:
             select = "SELECT id FROM identities WHERE kind = %s AND name = %s"
             found = connection.execute(select, (kind, key)).fetchone()

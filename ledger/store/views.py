@@ -24,11 +24,8 @@ from ledger.projections import PROJECTIONS
 from ledger.projections.rows import Key, Projection, Record, Row, Rows, Table
 from ledger.store.log import LedgerLog, Stored
 
-BATCH = 20_000
+BATCH = 30_000
 """Events to a transaction: fewer pay for more commits, more for more memory."""
-MANY = 5_000
-"""Events that are worth a transaction for each projection: while PostgreSQL writes the rows of one, another is folded."""
-WRITERS = 3
 
 
 def record_of(stored: Stored) -> Record:
@@ -69,7 +66,7 @@ class Views:
         """
         total = 0
         ahead: dict[Any, Future[Batch]] = {}
-        with ThreadPoolExecutor(max_workers=1) as reader, ThreadPoolExecutor(max_workers=WRITERS) as writers:
+        with ThreadPoolExecutor(max_workers=1) as reader:
             while (behind := self._behind(until)) is not None:
                 position, group, goal = behind
                 without = _unwanted(group)
@@ -79,7 +76,7 @@ class Views:
                     if batch.reached < goal and batch.corrupt is None:
                         following = (batch.reached, goal, without)
                         ahead = {following: reader.submit(self._read, *following)}
-                    self._apply(group, position, batch, writers)
+                    self._apply(group, position, batch)
                 total += batch.reached - position
                 if on_batch:
                     on_batch(batch.reached - position)
@@ -112,15 +109,9 @@ class Views:
         ahead = [row["position"] for row in standing if position < row["position"] < goal]
         return position, group, min(ahead, default=goal)
 
-    def _apply(self, group: list[Projection], position: int, batch: Batch, writers: ThreadPoolExecutor) -> None:
-        """Few events go into all projections in one transaction; of many, each projection's are one of its own, side by side."""
+    def _apply(self, group: list[Projection], position: int, batch: Batch) -> None:
         if batch.records or batch.reached > position:
-            apart = [[one] for one in group] if len(batch.records) >= MANY else [group]
-            under_way = [
-                writers.submit(self._apply_records, one, position, batch.records, batch.reached) for one in apart
-            ]
-            for one in under_way:
-                one.result()
+            self._apply_records(group, position, batch.records, batch.reached)
         if batch.corrupt is not None:
             stored, error = batch.corrupt
             for projection in group:

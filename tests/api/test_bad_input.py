@@ -146,7 +146,7 @@ WRONG: dict[str, list[Any]] = {
     "freelancer_email": NO_EMAIL,
     "email": NO_EMAIL,
     "title": [*NO_TEXT, "x" * 201, None],
-    "name": [*NO_TEXT, "x" * 201, None],
+    "name": [*NO_TEXT, "x" * 10_001, None],
     "description": [*NO_TEXT, None],
     "token": [*NO_TEXT, "x" * 256, None],
     "reasons": [*NO_TEXT, None],
@@ -378,6 +378,8 @@ QUERIES = {
         "from=2026-01-05T09:00:00Z&to=2026-01-05T08:00:00Z",
         "cursor=MQ",
         "cursor=OTIyMzM3MjAzNjg1NDc3NTgwNy4x",
+        "cursor=MS4yLjM",
+        "cursor=MS4yLjU1OTI0MDU5",
     ],
 }
 

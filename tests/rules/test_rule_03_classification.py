@@ -226,6 +226,14 @@ def test_rule_04_the_freelancer_is_notified_of_the_pay_schedule_when_it_is_set_a
     assert len(set_at) == 2
 
 
+def test_rule_04_setting_what_is_set_already_changes_nothing_and_tells_nobody() -> None:
+    history = History()
+    contract, _ = employed(history)
+    before = list(history.log)
+    history.employer_of_record(contract)
+    assert history.log == before
+
+
 def test_rule_04_what_a_payroll_pays_for_is_its_period() -> None:
     history = History()
     contract, _ = employed(history)

@@ -219,6 +219,14 @@ def test_rule_14_a_week_without_time_whose_cycle_was_billed_takes_none_either() 
         history.log_time(contract, 3)
 
 
+def test_rule_14_a_week_before_the_contracts_first_one_was_never_locked() -> None:
+    history, contract = hourly("2026-01-05 09:00")
+    history.log_time(contract, 60)
+    history.advance("2026-01-12 12:00")
+    with refused("week_not_open"):
+        history.log_time(contract, 60, "2026-01-02")
+
+
 def test_rule_14_a_week_that_no_close_has_touched_takes_what_was_logged_in_time() -> None:
     """Nothing was locked at its Monday 12:00: the command that was on its way then is billed as of then."""
     history, contract = hourly("2026-01-05 09:00")

@@ -130,6 +130,13 @@ def test_different_addresses_name_different_accounts(ledger: Ledger) -> None:
     assert len({ledger.vault.identify("fre", f"{name}@work.example") for name in ("ada", "bob", "ad a", "")}) == 4
 
 
+def test_a_name_of_any_length_has_an_id(ledger: Ledger) -> None:
+    """Other text has up to 10,000 characters, an index's row less."""
+    long = "ß" * 10_000
+    assert ledger.vault.identify("eor", long) == ledger.vault.identify("eor", long.upper())
+    assert ledger.vault.identify("eor", long) != ledger.vault.identify("eor", long[:-1])
+
+
 def test_eight_threads_that_mention_an_address_first_at_once_get_one_id(ledger: Ledger) -> None:
     for number in range(10):
         email = f"new{number}@work.example"

@@ -1,6 +1,5 @@
 """The projections: what is live is what folding the log from zero gives, however it was cut into batches and by whom."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -67,17 +66,13 @@ def test_folding_the_log_from_zero_gives_the_live_tables_byte_for_byte(past: Led
     assert refolded(past) == refolded(past)
 
 
-@pytest.mark.parametrize(
-    ("size", "many", "until"),
-    [(1, 5_000, 300), (7, 5_000, None), (5_000, 5_000, None), (100, 2, None), (5_000, 2, None)],
-)
-def test_batches_of_any_size_together_or_side_by_side_give_the_same_rows(
-    past: Ledger, monkeypatch: pytest.MonkeyPatch, size: int, many: int, until: int | None
+@pytest.mark.parametrize(("size", "until"), [(1, 300), (7, None), (5_000, None)])
+def test_batches_of_any_size_give_the_same_rows(
+    past: Ledger, monkeypatch: pytest.MonkeyPatch, size: int, until: int | None
 ) -> None:
     expected = refolded(past, until)
     from_zero(past)
     monkeypatch.setattr(views, "BATCH", size)
-    monkeypatch.setattr(views, "MANY", many)
     sizes: list[int] = []
     past.views.catch_up(until, on_batch=sizes.append)
     assert max(sizes) <= size
@@ -90,12 +85,11 @@ def test_the_same_batch_projected_twice_changes_nothing(past: Ledger) -> None:
     from_zero(past)
     past.views.catch_up(until=200)
     batch, later = (past.views._read(after, after + 100, frozenset()) for after in (200, 250))
-    with ThreadPoolExecutor() as writers:
-        past.views._apply(list(PROJECTIONS), 200, batch, writers)
-        once = live(past), past.reader.health()
-        past.views._apply(list(PROJECTIONS), 200, batch, writers)
-        past.views._apply(list(PROJECTIONS[:2]), 200, batch, writers)
-        past.views._apply(list(PROJECTIONS), 250, later, writers)
+    past.views._apply(list(PROJECTIONS), 200, batch)
+    once = live(past), past.reader.health()
+    past.views._apply(list(PROJECTIONS), 200, batch)
+    past.views._apply(list(PROJECTIONS[:2]), 200, batch)
+    past.views._apply(list(PROJECTIONS), 250, later)
     assert (live(past), past.reader.health()) == once
     assert past.reader.position() == 300
 
@@ -171,12 +165,7 @@ def with_stumbling_balances(ledger: Ledger) -> tuple[Views, int]:
     return Views(ledger.log, [Stumbles(poison), *others]), poison
 
 
-@pytest.mark.parametrize("many", [2, 5_000])
-def test_an_event_that_breaks_one_projection_stops_that_one_only(
-    past: Ledger, monkeypatch: pytest.MonkeyPatch, many: int
-) -> None:
-    """Whether all of a batch is one transaction or each projection has its own."""
-    monkeypatch.setattr(views, "MANY", many)
+def test_an_event_that_breaks_one_projection_stops_that_one_only(past: Ledger) -> None:
     from_zero(past)
     stumbling, poison = with_stumbling_balances(past)
     stumbling.catch_up()

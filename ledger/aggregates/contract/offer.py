@@ -126,13 +126,18 @@ def decide_classification(state: Contract, command: c.DecideClassification, rule
 
 
 def set_employer_of_record(state: Contract, command: c.SetEmployerOfRecord, rules: Rules) -> list[Event]:
-    """Refuses with `contract_not_active`, `already_decided` (a contractor), `classification_required`."""
+    """Refuses with `contract_not_active`, `already_decided` (a contractor), `classification_required`.
+
+    What is set already is not set again, so that nobody is told of it twice (rule 4).
+    """
     if state.status in ("declined", "withdrawn", "completed"):
         raise Refused("contract_not_active", f"the contract is {state.status}")
     if state.outcome == "independent_contractor":
         raise Refused("already_decided", "the freelancer is an independent contractor: there is no employer of record")
     if state.outcome is None:
         raise Refused("classification_required", "the freelancer has not been classified as an employee")
+    if state.eor and (state.eor.id, state.eor.pay_schedule) == (command.eor_id, command.pay_schedule):
+        return []
     assigned = draft(state)
     name, schedule = command.name, command.pay_schedule
     assigned.add(e.EmployerOfRecordSet(**own(state, command), eor_id=command.eor_id, name=name, pay_schedule=schedule))

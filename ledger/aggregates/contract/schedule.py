@@ -54,7 +54,9 @@ def open_entries(state: Contract, lock: datetime, rules: Rules) -> list[TimeEntr
 
 def was_locked(state: Contract, week: datetime) -> bool:
     """Whether a close has locked or billed that week already: a command's own clock may be behind the one that closed it."""
-    billed = state.closed_through is not None and week < state.closed_through
+    billed = (
+        state.anchor is not None and state.closed_through is not None and state.anchor <= week < state.closed_through
+    )
     return billed or any(sheet.week == week for sheet in state.timesheets)
 
 
