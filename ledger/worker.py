@@ -13,12 +13,12 @@ from psycopg import OperationalError
 
 from ledger.clock import Clock
 from ledger.commands import Command
-from ledger.errors import Refused
+from ledger.errors import Corrupt, Refused
 from ledger.outside import Outside
 from ledger.policies.deadlines import OUTSIDE, OWN, Deadline, command_of
 from ledger.service import Receipt, Service
 from ledger.store.agenda import Agenda
-from ledger.store.checkpoints import EVERY_EVENTS, EVERY_SECONDS, Checkpoints
+from ledger.store.checkpoints import EVERY_EVENTS, EVERY_SECONDS, CannotSign, Checkpoints
 from ledger.store.clocks import TestClock
 from ledger.store.database import Database
 from ledger.store.log import CHANNEL
@@ -177,6 +177,8 @@ class Worker:
                 self._run_while_connected(lock, task)
             except (OperationalError, PersistenceError) as error:
                 log.warning("the database is away; trying again", error=str(error))
+            except (CannotSign, Corrupt) as error:  # which say what to do
+                log.error("a pass of the worker cannot be made; trying again", error=str(error))
             except Exception:
                 log.exception("a pass of the worker failed; trying again")
             self._stopped.wait(POLL_SECONDS)

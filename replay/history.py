@@ -1,6 +1,6 @@
 """What happened to a contract, a payout, a freelancer or a client: in order, by whom, and what it did to the money."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -104,7 +104,7 @@ def _corrections(reader: Histories, subject: str, views: list[EventView]) -> lis
     return [view for view in (*proposed, *approved) if view.stream in concerned]
 
 
-def told(views: Iterable[EventView], texts: Mapping[str, str]) -> list[Happening]:
+def told(views: Iterable[EventView], texts: vault_texts.Revealed) -> list[Happening]:
     """Events as people and programs are told of them. Pure; texts that are not in `texts` are marked erased."""
     happenings = []
     currencies: dict[str, str] = {}

@@ -3,13 +3,14 @@
 Every command of `replay` takes a `Source`; what only the live database has (projections, checkpoints) is in `replay.live`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from ledger.clock import Clock
 from ledger.errors import LedgerError
 from ledger.store.log import Stored
 from ledger.store.reader import EventView
+from replay.texts import Revealed
 
 
 class EventSource(Protocol):
@@ -56,8 +57,8 @@ class Histories(Protocol):
 class Texts(Protocol):
     """Personal data and free text, which events only point to (rule 28)."""
 
-    def reveal(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """The texts that are still there, by vault id."""
+    def reveal(self, ids: Iterable[str]) -> Revealed:
+        """The texts, by vault id, or why this source does not have one; those that were erased are not among them."""
         ...
 
 

@@ -7,7 +7,8 @@ from ledger.postings import Entry
 from replay.balances import Balance, TrialBalance
 from replay.history import Happening, History
 from replay.output import row, show, table
-from replay.values import instant, money
+from replay.texts import shown
+from replay.values import at_times, money
 
 
 def show_history(found: History) -> None:
@@ -34,13 +35,8 @@ def _texts(details: dict[str, Any], prefix: str = "") -> list[str]:
             for number, item in enumerate(value, 1):
                 lines += _texts(item, f"{prefix}{name} {number} ") if isinstance(item, dict) else []
         elif isinstance(value, dict) and "vault_id" in value:
-            lines.append(f"  {prefix}{name}: {_text(value)}")
+            lines.append(f"  {prefix}{name}: {shown(value)}")
     return lines
-
-
-def _text(value: dict[str, Any]) -> str:
-    marks = [mark for mark in ("withheld", "redacted", "unavailable", "erased") if value.get(mark)]
-    return f"({marks[0]})" if marks else f"“{value['text']}”"
 
 
 def show_trial_balance(found: TrialBalance) -> None:
@@ -52,7 +48,7 @@ def show_trial_balance(found: TrialBalance) -> None:
     for total in found.totals:
         sides = (money(amount, total.currency) for amount in (total.debits, total.credits, 0))
         row(made, "all accounts: debits = credits", total.currency, *sides)
-    show(f"Trial balance at position {found.position}{_times(found)}", made)
+    show(f"Trial balance at position {found.position}{at_times(found.as_of, found.known_at)}", made)
 
 
 def show_balance(found: Balance) -> None:
@@ -60,12 +56,7 @@ def show_balance(found: Balance) -> None:
     for pending, available, in_transit in zip(found.pending, found.available, found.in_transit, strict=True):
         buckets = (money(one.amount, one.currency) for one in (pending, available, in_transit))
         row(made, pending.currency, *buckets)
-    show(f"Balance of {found.freelancer_id} at position {found.position}{_times(found)}", made)
-
-
-def _times(found: TrialBalance | Balance) -> str:
-    as_of = f", as of {instant(found.as_of)}" if found.as_of else ""
-    return f"{as_of}, as known at {instant(found.known_at)}" if found.known_at else as_of
+    show(f"Balance of {found.freelancer_id} at position {found.position}{at_times(found.as_of, found.known_at)}", made)
 
 
 def show_explanation(found: dict[str, Any]) -> None:

@@ -1,9 +1,10 @@
-"""The texts of the vault that events point to, put back where they belong, or marked as erased.
+"""The texts of the vault that events point to, put back where they belong, or marked with why they are not there.
 
 Tokens of payment methods stand in the vault too. They open accounts, and nobody needs them to read a history: withheld.
 """
 
 from collections.abc import Mapping
+from enum import Enum
 from functools import cache
 from typing import Any, get_args
 
@@ -14,6 +15,17 @@ from ledger.events import Event, Sealed, sealed_in
 WITHHELD = frozenset({"method"})
 """Fields whose texts are shown to nobody."""
 
+
+class Absent(Enum):
+    """Why a source does not have a text that may well be in the vault. An erased one is simply not there."""
+
+    REDACTED = "redacted"
+    UNAVAILABLE = "unavailable"
+    WITHHELD = "withheld"
+
+
+Revealed = Mapping[str, str | Absent]
+"""What a source knows of texts, by their vault ids. What is not in it was erased."""
 _STAMP = frozenset(Event.model_fields)
 
 
@@ -35,19 +47,28 @@ def references(event: Event) -> list[Sealed]:
     return [sealed for name in sealed_fields(type(event)) for sealed in sealed_in(fields[name])]
 
 
-def details(event: Event, texts: Mapping[str, str]) -> dict[str, Any]:
+def details(event: Event, texts: Revealed) -> dict[str, Any]:
     """The event's own fields, without those that every event carries; texts revealed as far as they are in `texts`."""
     return {name: _shown(value, texts, name in WITHHELD) for name, value in vars(event).items() if name not in _STAMP}
 
 
-def _shown(value: Any, texts: Mapping[str, str], withheld: bool = False) -> Any:
+def _shown(value: Any, texts: Revealed, withheld: bool = False) -> Any:
     if isinstance(value, Sealed):
         text = texts.get(value.id)
-        if withheld and text is not None:
-            return {"vault_id": value.id, "text": None, "erased": False, "withheld": True}
+        if text is not None and withheld:
+            text = Absent.WITHHELD
+        if isinstance(text, Absent):
+            return {"vault_id": value.id, "text": None, "erased": False, text.value: True}
         return {"vault_id": value.id, "text": text, "erased": text is None}
     if isinstance(value, BaseModel):
         return {name: _shown(item, texts, name in WITHHELD) for name, item in vars(value).items()}
     if isinstance(value, tuple):
         return [_shown(item, texts) for item in value]
     return value
+
+
+def shown(text: Mapping[str, Any]) -> str:
+    """A text of an event's details as people read it: in quotes, or in parentheses why it is not there."""
+    marks = ["erased", *(one.value for one in Absent)]
+    why = next((mark for mark in marks if text.get(mark)), None)
+    return f"({why})" if why else f"“{text['text']}”"

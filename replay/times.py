@@ -2,10 +2,16 @@
 
 from datetime import datetime
 
+from ledger.events import Event
 from ledger.store.reader import EventView
 from replay.sources import Histories
 
 _ALL = 2**63 - 1
+
+
+def counts(event: Event, as_of: datetime | None, known_at: datetime | None) -> bool:
+    """Whether it had occurred by `as_of` and been recorded by `known_at`; None is any time."""
+    return (as_of is None or event.occurred_at <= as_of) and (known_at is None or event.recorded_at <= known_at)
 
 
 class AtTimes:
@@ -15,11 +21,6 @@ class AtTimes:
         self, histories: Histories, *, as_of: datetime | None = None, known_at: datetime | None = None
     ) -> None:
         self._histories, self._as_of, self._known_at = histories, as_of, known_at
-
-    def _counts(self, view: EventView) -> bool:
-        return (self._as_of is None or view.event.occurred_at <= self._as_of) and (
-            self._known_at is None or view.event.recorded_at <= self._known_at
-        )
 
     def position(self, *projections: str) -> int:
         """How far the log stands here, for what these projections answer."""
@@ -43,7 +44,7 @@ class AtTimes:
         found = self._histories.events(
             after=after, topic=topic, contract_id=contract_id, payout_id=payout_id, party_id=party_id, limit=wanted
         )
-        return [view for view in found if self._counts(view)][:limit]
+        return [view for view in found if counts(view.event, self._as_of, self._known_at)][:limit]
 
     def history(self, *, contract_id: str | None = None, payout_id: str | None = None) -> list[EventView]:
         """Everything that happened to a contract, its payouts included, or to one payout, in order."""

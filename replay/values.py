@@ -26,6 +26,12 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def at_times(as_of: datetime | None, known_at: datetime | None) -> str:
+    """What an answer was narrowed to, to be read after what it is an answer about; empty where it was not."""
+    occurred = f", as of {instant(as_of)}" if as_of else ""
+    return f"{occurred}, as known at {instant(known_at)}" if known_at else occurred
+
+
 def parse_instant(text: str) -> datetime:
     """An RFC 3339 time with its zone, in UTC. Raises ValueError, saying what to write."""
     if not _INSTANT.fullmatch(text):

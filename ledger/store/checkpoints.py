@@ -14,10 +14,9 @@ from pathlib import Path
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ledger.clock import Clock
-from ledger.errors import Corrupt
+from ledger.errors import Corrupt, LedgerError
 from ledger.store.log import LedgerLog
 
 EVERY_EVENTS = 1_000
@@ -56,6 +55,10 @@ def is_signed_by(checkpoint: Checkpoint, public_key: bytes) -> bool:
     return checkpoint.key == key_id(public_key)
 
 
+class CannotSign(LedgerError):
+    """The key that signs checkpoints is not here, and no other may take its place: nothing would verify the earlier ones."""
+
+
 class Checkpoints:
     """The checkpoints of one ledger, in a folder that the database's administrator need not have access to."""
 
@@ -63,7 +66,10 @@ class Checkpoints:
         self.folder = folder
 
     def write(self, log: LedgerLog, clock: Clock) -> Checkpoint | None:
-        """Signs the present head and keeps it, on disk before this returns; None when nothing was appended since the last."""
+        """Signs the present head and keeps it, on disk before this returns; None when nothing was appended since the last.
+
+        The first time a key is made. Raises CannotSign where there was one that is not here, and Corrupt as `last` does.
+        """
         position, head = log.head_hash()
         last = self.last()
         if position == 0 or (last is not None and last.position >= position):
@@ -106,19 +112,49 @@ class Checkpoints:
             ) from error
 
     def public_key(self) -> bytes | None:
-        """32 raw bytes; None as long as nothing was signed here."""
+        """32 raw bytes; None as long as nothing was signed here. Raises Corrupt for a file that holds none."""
         path = self.folder / PUBLIC_KEY_FILE
-        return bytes.fromhex(path.read_text(encoding="ascii").strip()) if path.exists() else None
+        try:
+            raw = bytes.fromhex(path.read_text(encoding="ascii").strip()) if path.exists() else None
+            return None if raw is None else Ed25519PublicKey.from_public_bytes(raw).public_bytes_raw()
+        except ValueError as error:
+            raise Corrupt(
+                f"{path} is no public key ({error}): put it back from its backup, or from your auditor"
+            ) from error
 
     def _signing_key(self) -> Ed25519PrivateKey:
-        path = self.folder / KEY_FILE
+        """The one of the public key. A public key is written after its private one, so that it never stands alone."""
+        path, public = self.folder / KEY_FILE, self.public_key()
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            key = Ed25519PrivateKey.generate()
-            public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-            (self.folder / PUBLIC_KEY_FILE).write_text(public.hex() + "\n", encoding="ascii")
-            raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(raw.hex() + "\n")
-        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))
+            if public is not None or (self.folder / FILE).exists():
+                left = PUBLIC_KEY_FILE if public is not None else FILE
+                raise self._cannot_sign(f"{self.folder} has {left} and no {KEY_FILE}")
+            self._make_key(path)
+        try:
+            key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))
+        except ValueError as error:
+            raise self._cannot_sign(f"{path} is no signing key ({error})") from error
+        own = key.public_key().public_bytes_raw()
+        if public is None:
+            if (last := self.last()) is not None and last.key != key_id(own):
+                raise self._cannot_sign(f"{path} did not sign the last checkpoint in {FILE} beside it")
+            (self.folder / PUBLIC_KEY_FILE).write_text(own.hex() + "\n", encoding="ascii")
+        elif public != own:
+            raise self._cannot_sign(f"{path} is not the signing key of {PUBLIC_KEY_FILE} beside it")
+        return key
+
+    def _make_key(self, path: Path) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        raw = Ed25519PrivateKey.generate().private_bytes_raw()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(raw.hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _cannot_sign(self, what: str) -> CannotSign:
+        return CannotSign(
+            f"{what}: put it back from its backup, or name the folder that has it in LEDGER_CHECKPOINT_DIR. If it is lost, move"
+            f" what there is of {KEY_FILE}, {PUBLIC_KEY_FILE} and {FILE} to another folder and keep it, as earlier checkpoints"
+            " are verified with it; the next checkpoint then makes a new key"
+        )

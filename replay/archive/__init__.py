@@ -1,1 +1,1 @@
-"""A Parquet archive of the log: written, verified, read as a source, and folded by a columnar engine."""
+"""A Parquet archive of the log: written, read as a source, and folded by a columnar engine."""

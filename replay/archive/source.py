@@ -1,6 +1,6 @@
 """An archive as a source: every command reads it as it reads the live database, in bounded memory, with no database at all."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import reduce
@@ -19,6 +19,7 @@ from replay.archive.columns import SCHEMA, STORED
 from replay.archive.manifest import ArchiveFile, Manifest
 from replay.scan import Scan
 from replay.sources import SourceUnavailable
+from replay.texts import Absent, Revealed
 
 BATCH = 5_000
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,6 +70,11 @@ class ArchiveLog:
                         if pc.any(mask).as_py():
                             found = opened.read_row_group(group, columns=list(STORED)).filter(mask)
                             yield from map(Stored, *(found[name].to_pylist() for name in STORED))
+
+    def schema(self, file: ArchiveFile) -> pa.Schema:
+        """The columns that a file has, and their types."""
+        with self._opened(file) as opened:
+            return opened.schema_arrow
 
     def batches(
         self, file: ArchiveFile, columns: Sequence[str] = SCHEMA.names, *, after: int = 0
@@ -136,9 +142,9 @@ class ColumnScan(Scan):
 class NoTexts:
     """The vault stays where the ledger is: an archive outlives the erasure of a party, so it holds no text (rule 28)."""
 
-    def reveal(self, ids: Iterable[str]) -> Mapping[str, str]:  # noqa: ARG002 - whatever is asked for
-        """Nothing: every text is shown as one that is not there (any more)."""
-        return {}
+    def reveal(self, ids: Iterable[str]) -> Revealed:
+        """None of them is here; whether the ledger has it or has erased it, the archive does not know."""
+        return dict.fromkeys(ids, Absent.UNAVAILABLE)
 
 
 class _StoppedClock(NamedTuple):

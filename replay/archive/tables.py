@@ -1,6 +1,5 @@
-"""What writing, verifying and refolding an archive found, as people read it."""
+"""What writing and refolding an archive found, as people read it."""
 
-from replay.archive.check import ArchiveReport
 from replay.archive.refold import Refold
 from replay.archive.writing import Archived
 from replay.output import row, show, table
@@ -20,25 +19,6 @@ def show_archived(found: Archived) -> None:
         if signed
         else "Not signed: there is no event yet",
     )
-
-
-def show_verified(found: ArchiveReport) -> None:
-    signed = found.checkpoint
-    show(
-        f"{found.archive}: {found.files} file(s), up to position {found.position}",
-        f"Chain head: {found.hash}",
-        f"Signed at position {signed['position']} with key {signed['key']}" if signed else "No signed checkpoint",
-    )
-    if found.ok:
-        show(
-            "OK: every file is as it was written, the chain leads through all of them, and the columns say what the bytes say."
-        )
-        return
-    show(f"NOT OK: {found.finding_count} finding(s).")
-    made = table("#", "event", "what", right=["#"])
-    for one in found.findings[:SHOWN]:
-        row(made, one.position, one.event_id, one.what)
-    show(made)
 
 
 def show_refold(found: Refold) -> None:

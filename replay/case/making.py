@@ -36,8 +36,8 @@ def make_case(
 ) -> CaseFile | None:
     """The case of a contract; None where there is no such contract by then.
 
-    `checkpoints`: the ledger's, with the key that signs. Raises SourceUnavailable where nothing can be signed, and Corrupt
-    where the log is not the one that was signed, or cannot be folded.
+    `checkpoints`: the ledger's, with the key that signs. Raises SourceUnavailable or CannotSign where nothing can be signed, and
+    Corrupt where the log is not the one that was signed, or cannot be folded.
     """
     if isinstance(source, CaseSource):
         raise SourceUnavailable("a case is made from a ledger or its archive, and this is a case file: redact that one")
@@ -87,11 +87,11 @@ def _outcome(events: Sequence[CaseEvent], contract_id: str) -> Outcome | None:
 def signing_key(source: Source, checkpoints: Checkpoints) -> Ed25519PrivateKey:
     """The ledger's own key. The live log's head is signed with it first, as `replay export` does: the proof leads up to there.
 
-    A ledger that has signed nothing yet gets its key by that. Raises SourceUnavailable.
+    A ledger that has signed nothing yet gets its key by that. Raises SourceUnavailable, and CannotSign where it is not here.
     """
     folder = checkpoints.folder
     try:
-        if isinstance(source, Live) and (checkpoints.public_key() is None or (folder / KEY_FILE).exists()):
+        if isinstance(source, Live):
             _sign_head(source, checkpoints)
         raw = (folder / KEY_FILE).read_text(encoding="ascii")
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(raw.strip()))

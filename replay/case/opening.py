@@ -1,17 +1,16 @@
 """What a case file says today: whether it is what was signed, and whether the present code still makes the same of it. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Literal
 
 from ledger.aggregates.payout import Payout
 from ledger.events import RULE_VERSION
 from ledger.store.checkpoints import key_id
 from ledger.store.reader import view_of
 from replay.balances import AccountTotal
-from replay.case.file import CaseFile, TextStatus, texts_now
+from replay.case.file import CaseFile, texts_now
 from replay.case.result import UNFOLDABLE, difference, outcome
 from replay.case.source import source_of, verify
 from replay.history import Happening, told
@@ -59,7 +58,6 @@ def reopen(file: CaseFile, key: str | None = None) -> Opening:
     except UNFOLDABLE as error:
         differs = f"the events cannot be folded any more: {error!r}"
     statuses = texts_now(file)
-    texts = {one.id: one.text for one in file.texts}
     return Opening(
         object="case",
         ok=differs is None,
@@ -77,7 +75,7 @@ def reopen(file: CaseFile, key: str | None = None) -> Opening:
         texts=dict(sorted(Counter(statuses.values()).items())),
         result_sha256=case.result_sha256,
         difference=differs,
-        events=tuple(replace(one, details=_marked(one.details, statuses)) for one in told(views, texts)),
+        events=tuple(told(views, source.vault.reveal(statuses))),
         payouts=now.payouts if now else (),
         accounts=now.accounts if now else (),
     )
@@ -85,14 +83,3 @@ def reopen(file: CaseFile, key: str | None = None) -> Opening:
 
 def _by(code_version: str, rule_version: int) -> str:
     return f"ledger {code_version}, rules {rule_version}"
-
-
-def _marked(value: Any, statuses: Mapping[str, TextStatus]) -> Any:
-    """An event's details, where a text that is not here says why."""
-    if isinstance(value, dict) and "vault_id" in value:
-        status = statuses[value["vault_id"]]
-        marks = {} if status in ("given", "erased") else {status: True}
-        return {**value, "erased": status == "erased", **marks}
-    if isinstance(value, dict):
-        return {name: _marked(item, statuses) for name, item in value.items()}
-    return [_marked(item, statuses) for item in value] if isinstance(value, list) else value

@@ -1,6 +1,6 @@
 """A case file as a source: its events, its texts, and the time of its last record."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,7 @@ from replay.case.proof import require_proved
 from replay.case.texts import require_texts
 from replay.scan import Scan
 from replay.sources import SourceUnavailable
-
-PLACEHOLDERS = {"redacted": "(redacted)", "unavailable": "(unavailable)", "withheld": ""}
-"""What stands for a text that is not here and was not erased, where a text is shown; a withheld one never is."""
+from replay.texts import Absent, Revealed
 
 
 class Excerpt:
@@ -38,16 +36,16 @@ class Excerpt:
 
 
 class CaseTexts:
-    """The texts of a case file. One that was taken out reads `(redacted)`; an erased one is not there."""
+    """The texts of a case file, or why one is not in it; one that was erased when it was made is not there."""
 
     def __init__(self, file: CaseFile) -> None:
-        self._texts = {one.id: one.text for one in file.texts}
+        self._texts: dict[str, str | Absent] = {one.id: one.text for one in file.texts}
         for identifier, status in texts_now(file).items():
-            if status in PLACEHOLDERS:
-                self._texts[identifier] = PLACEHOLDERS[status]
+            if status not in ("given", "erased"):
+                self._texts[identifier] = Absent(status)
 
-    def reveal(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """The texts that are still there, by vault id."""
+    def reveal(self, ids: Iterable[str]) -> Revealed:
+        """The texts, by vault id, or why one is not in the file."""
         return {one: self._texts[one] for one in ids if one in self._texts}
 
 

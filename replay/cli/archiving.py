@@ -1,4 +1,4 @@
-"""Archives: `replay archive` writes one and verifies it, `replay run` refolds one of any size."""
+"""Archives: `replay archive` writes one, `replay run` refolds one of any size."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ledger.errors import Corrupt
 from ledger.store.embedded_folder import Folder
 from replay import output
 from replay.cli.common import (
@@ -22,6 +21,7 @@ from replay.cli.common import (
     live,
     require_one_format,
     settings,
+    signed_head,
     source,
 )
 
@@ -34,50 +34,22 @@ from replay.cli.common import (
 )
 def archive(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The archive; a new or empty folder begins one.")],
-    verify: Annotated[bool, typer.Option("--verify", help="Write nothing: verify what is archived there.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Appends the log's new events to Parquet files by month, with a signed checkpoint; stopped half way, the next run goes on.
 
-    The texts of the vault are not archived: an archive outlives their erasure.
+    The texts of the vault are not archived: an archive outlives their erasure. `replay verify --source FOLDER` verifies one.
     """
-    if verify:
-        _verify(folder, as_json)
-        return
     from replay.archive.tables import show_archived
     from replay.archive.writing import archive as write
 
     with live() as read, output.progress("Archiving") as further:
-        try:
-            signed = read.checkpoints.write(read.log, read.clock) or read.checkpoints.last()
-        except (OSError, Corrupt) as error:
-            fail(
-                f"the log's head cannot be signed ({error}): LEDGER_CHECKPOINT_DIR must name the ledger's checkpoints, and"
-                " be writable",
-                UNUSABLE,
-            )
-        found = write(read.log, folder, checkpoint=signed, public_key=read.checkpoints.public_key(), on_events=further)
+        signed, key = signed_head(read), read.checkpoints.public_key()
+        found = write(read.log, folder, checkpoint=signed, public_key=key, on_events=further)
     if as_json:
         output.write(output.as_json(found))
     else:
         show_archived(found)
-
-
-def _verify(folder: Path, as_json: bool) -> None:
-    from replay.archive.check import check_archive
-    from replay.archive.source import ArchiveSource
-    from replay.archive.tables import show_verified
-
-    with source(folder) as read, output.progress("Verifying") as further:
-        if not isinstance(read, ArchiveSource):
-            fail(f"{folder} is no archive: name the folder that `replay archive` wrote", UNUSABLE)
-        found = check_archive(read, further)
-    if as_json:
-        output.write(output.as_json(found))
-    else:
-        show_verified(found)
-    if not found.ok:
-        raise typer.Exit(DIVERGENCE)
 
 
 REFOLD_COLUMNS = ("account", "currency", "column", "refolded", "expected", "minor_units")

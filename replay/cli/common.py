@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ledger import ids
 from ledger.errors import LedgerError
 from ledger.settings import Settings
+from ledger.store.checkpoints import CannotSign, Checkpoint
 from replay.case.source import open_case
 from replay.live import Live, open_live
 from replay.sources import Source, SourceUnavailable
@@ -83,6 +84,18 @@ def live() -> Iterator[Live]:
         yield opened
 
 
+def signed_head(read: Live) -> Checkpoint | None:
+    """The newest checkpoint, once the log's head is signed. What stands against keeping one ends the command."""
+    try:
+        return read.checkpoints.write(read.log, read.clock) or read.checkpoints.last()
+    except OSError as error:
+        fail(
+            f"the log's head cannot be signed ({error}): LEDGER_CHECKPOINT_DIR must name the ledger's checkpoints, and be"
+            " writable",
+            UNUSABLE,
+        )
+
+
 @contextmanager
 def source(path: Path | None) -> Iterator[Source]:
     """The source that was asked for: the live database, or the archive or case file at `path`."""
@@ -115,7 +128,7 @@ def open_path(path: Path) -> Iterator[Source]:
 def _reported() -> Iterator[None]:
     try:
         yield
-    except SourceUnavailable as error:
+    except (SourceUnavailable, CannotSign) as error:
         fail(str(error), UNUSABLE)
     except LedgerError as error:
         fail(str(error), DIVERGENCE)

@@ -23,7 +23,7 @@ from replay.cli.common import (
     require_one_format,
     source,
 )
-from replay.debug.bisect import Bisection, NotGood, bisect_ledger, bisect_subject
+from replay.debug.bisect import Bisection, NotGood, NothingCounts, bisect_ledger, bisect_subject
 from replay.debug.bisect_tables import show_bisection
 from replay.debug.condition_values import ConditionError, Vocabulary
 from replay.debug.conditions import Condition, parse
@@ -192,6 +192,8 @@ def bisect(
     ] = None,
     good: Annotated[int, typer.Option(metavar="POSITION", min=0, help="Where it still held; checked.")] = 0,
     bad: Annotated[int | None, typer.Option(metavar="POSITION", min=1, help="How far to look.")] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
     where: From = None,
     as_json: AsJson = False,
 ) -> None:
@@ -209,9 +211,13 @@ def bisect(
             fail("--good is not before what is looked at: give an earlier one, or a later --bad", UNUSABLE)
         try:
             if of is None:
-                found: Bisection | None = bisect_ledger(read, condition, good=good, bad=bad, on_events=further)
+                found: Bisection | None = bisect_ledger(
+                    read, condition, good=good, bad=bad, as_of=as_of, known_at=known_at, on_events=further
+                )
             else:
-                found = bisect_subject(read, of, condition, good=good, bad=bad)
+                found = bisect_subject(read, of, condition, good=good, bad=bad, as_of=as_of, known_at=known_at)
+        except NothingCounts as error:
+            fail(str(error), UNKNOWN)
         except (ConditionError, NotGood) as error:
             fail(str(error), UNUSABLE)
     if found is None:

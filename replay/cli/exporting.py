@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from replay import output
-from replay.cli.common import UNUSABLE, AsOf, From, KnownAt, app, fail, live, source
+from replay.cli.common import UNUSABLE, AsOf, From, KnownAt, app, fail, live, signed_head, source
 from replay.export import beancount as export_beancount
 from replay.export import csv as export_csv
 from replay.export import hledger as export_hledger
@@ -97,7 +97,7 @@ def _export_jsonl(file: Path, where: Path | None) -> None:
     else:
         with live() as ledger:
             write(ledger)
-            ledger.checkpoints.write(ledger.log, ledger.clock)
+            signed_head(ledger)
 
 
 def _encoded(

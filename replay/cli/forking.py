@@ -192,7 +192,7 @@ def _rows(found: WhatIf) -> list[tuple[Any, ...]]:
         amounts = (account.old, account.new, account.difference)
         rows.append(("account", account.account, account.currency, "balance", *amounts))
     for asked in found.captured:
-        for name in ("amount", "at", "outcome", "ended_at"):
+        for name in ("amount", "method", "at", "outcome", "ended_at"):
             old, new = (getattr(side, name, None) for side in (asked.old, asked.new))
             if old != new:
                 currency = (asked.new or asked.old).currency  # type: ignore[union-attr]  # one of them is there

@@ -6,6 +6,7 @@ past balances, so each probe of a binary search would fold its own prefix, and w
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from ledger import postings
@@ -22,6 +23,7 @@ from replay.debug.stepping import index_at
 from replay.debug.timeline import Step, Timeline, timeline
 from replay.history import Happening, told
 from replay.sources import Source
+from replay.times import counts
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class TermValue:
 class Bisection:
     """Over the events after `good` and up to `bad`. `first`: after which the condition is false; null: it holds throughout.
 
+    Only what occurred at or before `as_of` and was recorded at or before `known_at` counts, as if there were nothing else.
     `currency`: in which it is, unless in all of several; what the condition says of `values` is said in that one.
     """
 
@@ -45,6 +48,8 @@ class Bisection:
     subject: str | None
     good: int
     bad: int
+    as_of: datetime | None
+    known_at: datetime | None
     holds: bool
     first: Happening | None
     currency: str | None
@@ -55,17 +60,30 @@ class NotGood(ValueError):
     """The condition is false at the position that was said to be good."""
 
 
-def bisect_ledger(
-    source: Source, condition: Condition, *, good: int = 0, bad: int | None = None, on_events: Progress | None = None
-) -> Bisection:
-    """Over all events, for a condition in the names of `replay.debug.ledger_scope.LEDGER`.
+class NothingCounts(ValueError):
+    """There is no event at the times that were asked for."""
 
-    Raises NotGood where it does not hold at `good`, and ConditionError where it cannot be asked.
+
+def bisect_ledger(
+    source: Source,
+    condition: Condition,
+    *,
+    good: int = 0,
+    bad: int | None = None,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+    on_events: Progress | None = None,
+) -> Bisection:
+    """Over all events that count, for a condition in the names of `replay.debug.ledger_scope.LEDGER`.
+
+    Raises NotGood where it does not hold at `good`, ConditionError where it cannot be asked, and NothingCounts.
     """
     head = source.log.head() if bad is None else bad
+    asked = condition.text, None, good, head, as_of, known_at
     books, before = Books(ranked="lowest" in condition.roots), None
     if good:
-        before = _up_to(source, books, good, on_events)
+        before = _up_to(source, books, good, as_of, known_at, on_events)
+    if before is not None:
         _require_good(condition, [books.scope(before, currency) for currency in books.currencies()], good)
     is_first, money_only = True, condition.roots <= MONEY
     for stored in source.log.read_all(after=good, until=head):
@@ -73,7 +91,10 @@ def bisect_ledger(
             on_events(1)
         if not is_first and money_only and not _moves(stored):
             continue
-        view, is_first = view_of(stored), False
+        view = view_of(stored)
+        if not counts(view.event, as_of, known_at):
+            continue
+        is_first = False
         made = books.post(view.entries)
         currencies = books.currencies()
         failed = [one for one in currencies if not condition.holds(books.scope(view, one))]
@@ -83,42 +104,72 @@ def bisect_ledger(
             values = _values(condition, books.scope(before, failed[0]), after)
             texts = source.vault.reveal(sealed.id for sealed in vault_texts.references(view.event))
             first = next(iter(told([view], texts)))
-            return Bisection(
-                "bisection", condition.text, None, good, head, False, first, _only(failed, currencies), values
-            )
+            return Bisection("bisection", *asked, False, first, _only(failed, currencies), values)
         before = view
-    if unknown := books.never_posted():
-        raise ConditionError(f"nothing was ever posted to {', '.join(unknown)}: check the account's name")
-    return Bisection("bisection", condition.text, None, good, head, True, None, None, ())
+    _require_known(books, before, narrowed=as_of is not None or known_at is not None)
+    return Bisection("bisection", *asked, True, None, None, ())
+
+
+def _require_known(books: Books, last: EventView | None, *, narrowed: bool) -> None:
+    """A condition that holds because there was nothing to ask of is no answer."""
+    if narrowed and last is None:
+        raise NothingCounts("nothing counts at these times: ask for later ones")
+    if unknown := ", ".join(books.never_posted()):
+        if narrowed:
+            raise ConditionError(
+                f"nothing that counts at these times was posted to {unknown}: check the account's name, or ask for later ones"
+            )
+        raise ConditionError(f"nothing was ever posted to {unknown}: check the account's name")
 
 
 def _moves(stored: Stored) -> bool:
     return stored.topic in postings.TOPICS or stored.topic in UPCASTERS
 
 
-def _up_to(source: Source, books: Books, good: int, on_events: Progress | None) -> EventView | None:
-    """Posts everything up to a position, and answers its event."""
-    last = None
+def _up_to(
+    source: Source,
+    books: Books,
+    good: int,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    on_events: Progress | None,
+) -> EventView | None:
+    """Posts everything that counts up to a position, and answers the last event of it; None where nothing does."""
+    last, all_count = None, as_of is None and known_at is None
     for stored in source.log.read_all(until=good):
         if on_events:
             on_events(1)
-        if _moves(stored):
-            books.post(view_of(stored).entries)
-        last = stored
+        if all_count and not _moves(stored):
+            last = stored
+            continue
+        view = view_of(stored)
+        if counts(view.event, as_of, known_at):
+            books.post(view.entries)
+            last = stored
     return None if last is None else view_of(last)
 
 
 def bisect_subject(
-    source: Source, subject: str, condition: Condition, *, good: int = 0, bad: int | None = None
+    source: Source,
+    subject: str,
+    condition: Condition,
+    *,
+    good: int = 0,
+    bad: int | None = None,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
 ) -> Bisection | None:
     """Over the timeline of a contract, payout or freelancer, for a condition in the names of `replay.debug.scopes.STEP`.
 
-    None where there is no such thing. Raises NotGood and ConditionError as `bisect_ledger` does.
+    None where there is no such thing. Raises NotGood, ConditionError and NothingCounts as `bisect_ledger` does.
     """
-    found = timeline(source, subject)
+    found = timeline(source, subject, as_of=as_of, known_at=known_at)
     if found is None:
         return None
+    if not found.steps:
+        raise NothingCounts(f"nothing of {subject} counts at these times: ask for later ones")
     end = found.position if bad is None else bad
+    asked = condition.text, subject, good, end, as_of, known_at
     start = index_at(found, good)
     if start >= 0 and good:
         _require_good(condition, _scopes(found, found.steps[start]).values(), good)
@@ -131,8 +182,8 @@ def bisect_subject(
             currency = _only(failed, list(scopes))
             after = condition.values(scopes[failed[0]])
             values = _values(condition, _before(found, index, failed[0]), after)
-            return Bisection("bisection", condition.text, subject, good, end, False, step.event, currency, values)
-    return Bisection("bisection", condition.text, subject, good, end, True, None, None, ())
+            return Bisection("bisection", *asked, False, step.event, currency, values)
+    return Bisection("bisection", *asked, True, None, None, ())
 
 
 def _only(failed: list[str | None], currencies: list[str | None]) -> str | None:

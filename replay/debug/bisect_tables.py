@@ -5,17 +5,18 @@ from typing import Any
 from replay.debug.bisect import Bisection
 from replay.output import row, show, table
 from replay.rules import RULES
-from replay.values import instant, money, plain
+from replay.values import at_times, instant, money, plain
 
 
 def show_bisection(found: Bisection) -> None:
     where = f" of {found.subject}" if found.subject else ""
+    times = at_times(found.as_of, found.known_at)
     if found.first is None:
-        show(f"{found.check}: holds after every event{where} from position {found.good + 1} to {found.bad}.")
+        show(f"{found.check}: holds after every event{where} from position {found.good + 1} to {found.bad}{times}.")
         return
     one, currency = found.first, f", in {found.currency}" if found.currency else ""
     show(
-        f"{found.check}: false for the first time after position {one.position}{currency}",
+        f"{found.check}: false for the first time after position {one.position}{currency}{times}",
         "",
         one.what,
         f"  {one.type}, event {one.event_id}",

@@ -9,7 +9,8 @@ from replay.debug.timeline import Step, Timeline
 from replay.history import Happening
 from replay.output import row, show, table
 from replay.rules import RULES
-from replay.values import instant, money, plain
+from replay.texts import shown
+from replay.values import at_times, instant, money, plain
 
 STEP_COLUMNS = (
     *(
@@ -59,7 +60,10 @@ def show_timeline(found: Timeline, steps: Iterable[Step]) -> None:
         row(made, step.event.position, step.event.occurred_at, step.event.actor, said(step), None, None)
         for number in shown_changes(step):
             row(made, None, None, None, f"  {label(number)}", *(value_of(number, side) for side in number[2:4]))
-    show(f"Timeline of {found.subject}, read up to position {found.position}{_times(found)}", made)
+    show(
+        f"Timeline of {found.subject}, read up to position {found.position}{at_times(found.as_of, found.known_at)}",
+        made,
+    )
 
 
 def said(step: Step) -> str:
@@ -132,15 +136,9 @@ def _details(details: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]
     for name, value in details.items():
         items = {str(number): item for number, item in enumerate(value, 1)} if isinstance(value, list) else value
         if isinstance(value, dict) and "vault_id" in value:
-            text = "(withheld)" if value.get("withheld") else "(erased)" if value["erased"] else f"“{value['text']}”"
-            lines.append((f"{prefix}{name}", text))
+            lines.append((f"{prefix}{name}", shown(value)))
         elif isinstance(items, dict):
             lines += _details(items, f"{prefix}{name}.")
         elif value is not None:
             lines.append((f"{prefix}{name}", plain(value)))
     return lines
-
-
-def _times(found: Timeline) -> str:
-    as_of = f", as of {instant(found.as_of)}" if found.as_of else ""
-    return f"{as_of}, as known at {instant(found.known_at)}" if found.known_at else as_of

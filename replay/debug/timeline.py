@@ -19,6 +19,7 @@ from replay import texts as vault_texts
 from replay.debug.fields import Fields, changed, fields_of
 from replay.history import Happening, history, told
 from replay.sources import Histories, Source
+from replay.times import counts
 
 SUBJECTS = (ids.CONTRACT, ids.PAYOUT, ids.FREELANCER)
 _ALL = 2**63 - 1
@@ -104,9 +105,7 @@ def timeline(
     counted = [
         view
         for _, view in sorted(views.items())
-        if view.position <= found.position
-        and (as_of is None or view.event.occurred_at <= as_of)
-        and (known_at is None or view.event.recorded_at <= known_at)
+        if view.position <= found.position and counts(view.event, as_of, known_at)
     ]
     folded = _Fold(subject, contract, payee, currency)
     steps = tuple(folded.steps(counted, own, source))

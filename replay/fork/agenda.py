@@ -15,13 +15,15 @@ _LAST = max(ORDER.values())
 class Agenda:
     """The deadlines that are set in the fork, beside those that are set in history at the same place of the log.
 
-    A deadline that both have, for the same instant, is history's: it is decided when history decided it. `when` says when
-    any other is handled; None is never.
+    A deadline that both have, for the same instant, is history's: it is decided when history decided it. So is the answer to
+    what both ask; an attempt to charge another billing method is another question. `when` says when any other is handled;
+    None is never.
     """
 
     def __init__(self, when: Callable[[Deadline], datetime | None]) -> None:
         self._when = when
         self._set: dict[Key, Deadline] = {}
+        self._own: Outstanding = {}
         self._history: Outstanding = {}
         self._queue: list[tuple[datetime, int, str, str, int, Deadline]] = []
         self._stuck: dict[Key, Deadline] = {}
@@ -29,6 +31,7 @@ class Agenda:
 
     def set(self, new: NewEvent) -> None:
         """An event was made in the fork."""
+        note(self._own, new)
         for kind, item, at in changes(new.event):
             key = (kind, new.stream, item)
             self._set.pop(key, None)
@@ -72,9 +75,8 @@ class Agenda:
         return sorted(found, key=lambda one: (one.at, ORDER[one.kind], one.stream, one.item))
 
     def shared(self, key: Key) -> Deadline | None:
-        """The deadline of that name, if the fork and history both have it for the same instant."""
-        deadline = self._set.get(key)
-        return deadline if deadline is not None and self._history.get(key) == deadline.at else None
+        """The deadline of that name, if the fork and history both have it for the same instant and ask the same there."""
+        return self._set.get(key) if self._history.get(key) == self._own.get(key) else None
 
     def is_known(self, key: Key) -> bool:
         """Whether history has a deadline of that name now."""

@@ -14,8 +14,20 @@ from replay.fork.origins import DUE, FACTS, WISHES, command_of, item_of, place_o
 
 Key = tuple[str, str, str]
 """A deadline's name: kind, stream, item."""
-Outstanding = dict[Key, datetime]
-"""The deadlines that are set, and for when."""
+
+
+class Waiting(NamedTuple):
+    """What is waited for at a deadline that is set: its instant, and where a charge is asked about, which.
+
+    `charge`: the number of the attempt, and its billing method by its vault id. With another method it is another question.
+    """
+
+    at: datetime
+    charge: tuple[int, str] | None
+
+
+Outstanding = dict[Key, Waiting]
+"""The deadlines that are set."""
 
 
 @dataclass(frozen=True)
@@ -149,5 +161,9 @@ def note(outstanding: Outstanding, new: NewEvent) -> list[Key]:
         touched.append(key)
         outstanding.pop(key, None)
         if at is not None:
-            outstanding[key] = at
+            outstanding[key] = Waiting(at, _charge(new.event) if kind == ASK else None)
     return touched
+
+
+def _charge(event: e.Event) -> tuple[int, str] | None:
+    return (event.attempt, event.method.id) if isinstance(event, e.ChargeRequested) else None

@@ -153,7 +153,7 @@ def _answers(history: Iterable[Transaction]) -> dict[Question, Answer]:
         for step in one.steps:
             question = question_of(step.command) if step.command is not None and not step.free else None
             if question is not None and step.command is not None and step.key in outstanding:
-                asked = outstanding[step.key]
+                asked = outstanding[step.key].at
                 if question[0] != NOTIFY:  # told at once, whatever was told before
                     times = (one.now - asked, step.command.at - asked)
                     found[question] = Answer(step.command, *times, methods.get(question))

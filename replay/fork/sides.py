@@ -1,7 +1,7 @@
 """Two histories side by side: each payout, each account, and what the outside world was asked. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -52,10 +52,14 @@ class AccountChange:
 
 @dataclass(frozen=True)
 class Ask:
-    """What the outside world was, or would have been, asked for, and what it said. `ended_at` is when that was true."""
+    """What the outside world was, or would have been, asked for, and what it said. `ended_at` is when that was true.
+
+    `method`: the billing method that is charged, by its vault id; null of anything but a charge.
+    """
 
     amount: int
     currency: str
+    method: str | None
     at: datetime
     outcome: str
     ended_at: datetime | None
@@ -158,25 +162,25 @@ def _asks(events: Iterable[NewEvent]) -> dict[_Asked, Ask]:
     for new in events:
         match new.event:
             case e.ChargeRequested() as event:
-                asked = Ask(event.amount, event.currency, event.occurred_at, "in flight", None)
+                asked = Ask(event.amount, event.currency, event.method.id, event.occurred_at, "in flight", None)
                 found["charge", event.key, event.payout_id] = asked
             case e.PayoutCharged() as event:
                 _end(found, ("charge", f"{event.payout_id}:{event.attempt}", event.payout_id), "charged", event)
             case e.ChargeFailed() as event:
                 _end(found, ("charge", f"{event.payout_id}:{event.attempt}", event.payout_id), event.failure, event)
             case e.WithdrawalRequested() as event:
-                asked = Ask(event.amount, event.currency, event.occurred_at, "in transit", None)
+                asked = Ask(event.amount, event.currency, None, event.occurred_at, "in transit", None)
                 found["withdrawal", event.withdrawal_id, event.freelancer_id] = asked
             case e.WithdrawalPaid() as event:
                 _end(found, ("withdrawal", event.withdrawal_id, event.freelancer_id), "paid", event)
             case e.WithdrawalFailed() as event:
                 _end(found, ("withdrawal", event.withdrawal_id, event.freelancer_id), event.failure, event)
             case e.PayoutReduced() as event:
-                asked = Ask(event.returned, event.currency, event.occurred_at, "not sent yet", None)
+                asked = Ask(event.returned, event.currency, None, event.occurred_at, "not sent yet", None)
                 found["refund", event.refund_id, event.payout_id] = asked
             case e.PayoutReversed(reason="refund") as event:
                 amount = event.from_pending + event.from_available
-                asked = Ask(amount, event.currency, event.occurred_at, "not sent yet", None)
+                asked = Ask(amount, event.currency, None, event.occurred_at, "not sent yet", None)
                 found["refund", event.reversal_id, event.payout_id] = asked
             case e.RefundPaid() as event:
                 _end(found, ("refund", event.refund_id, event.payout_id), "sent", event)
@@ -186,5 +190,4 @@ def _asks(events: Iterable[NewEvent]) -> dict[_Asked, Ask]:
 def _end(found: dict[_Asked, Ask], asked: _Asked, outcome: str, event: e.Event) -> None:
     """A failure for want of a billing method was never asked."""
     if asked in found:
-        was = found[asked]
-        found[asked] = Ask(was.amount, was.currency, was.at, outcome, event.occurred_at)
+        found[asked] = replace(found[asked], outcome=outcome, ended_at=event.occurred_at)

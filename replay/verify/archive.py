@@ -1,64 +1,135 @@
-"""Is an archive intact: its files, and the log in them, as `replay.verify.live` asks of the live one; it has no projections."""
+"""Is an archive intact: its files, their columns, and the log in them, as `replay.verify.live` asks of the live one.
 
-from replay.archive.manifest import sha256_of
+There is no other check of an archive. It has no projections.
+"""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from ledger.projections.rows import Record
+from ledger.store.log import Stored
+from replay.archive.columns import STORED
+from replay.archive.manifest import ArchiveFile, sha256_of
 from replay.archive.source import ArchiveSource
 from replay.sources import SourceUnavailable
-from replay.verify.checks.chain import LogCheck
+from replay.texts import references
 from replay.verify.checks.checkpoints import CheckpointCheck
+from replay.verify.checks.columns import ColumnCheck
 from replay.verify.checks.source_events import NO_PROJECTIONS, Events, Progress
 from replay.verify.checks.tampering import Tampering, at_break
-from replay.verify.findings import Findings, Report
+from replay.verify.findings import Report
 
-NO_TEXTS = "texts: an archive holds none"
-TOLD_EVERY = 1_000
-"""Events."""
+NO_TEXTS = "the texts: an archive holds none, so it does not say which of them were erased"
 
 
 def verify_archive(archive: ArchiveSource, *, on_events: Progress | None = None) -> Report:
     """Its files against its manifest, then the log in them: chain, versions, the signed checkpoint, every invariant.
 
-    Raises SourceUnavailable for a file that is the one of the manifest and cannot be read; one that is not is a finding.
+    The typed columns must say what the stored bytes say. The manifest itself, and the checkpoint's signature, were looked at
+    when it was opened. Raises SourceUnavailable for a file that is the one of the manifest and cannot be read; one that is not
+    is a finding.
     """
-    events = Events()
-    signed = archive.manifest.checkpoint
-    kept = CheckpointCheck.of([signed] if signed else [], events.findings)
-    whole = _compare_files(archive, events.findings)
-    head = archive.log.head()
-    try:
-        for number, stored in enumerate(archive.log.read_all(), 1):
-            events.take(stored)
-            kept.take(events.log.position, events.log.hash)
-            if on_events and number % TOLD_EVERY == 0:
-                on_events(TOLD_EVERY, head)
-    except Exception as error:
-        if whole:
-            raise
-        # anything may stand in a file that is not the archive's
-        events.findings.add("file", str(error), position=events.log.position + 1)
-    events.log.end((head, bytes.fromhex(archive.manifest.hash)))
-    kept.end()
-    events.books.end(events.log.position, events.states())
-    done = _tampering(archive, events.log)
-    left_out = (NO_PROJECTIONS, NO_TEXTS)
-    return events.report("archive", events.log.hash.hex(), kept.agreed, left_out, tampering=done)
+    return _Verification(archive, on_events).run()
 
 
-def _compare_files(archive: ArchiveSource, findings: Findings) -> bool:
-    """Whether every file is the one that the manifest names."""
-    whole = True
-    for one, path in zip(archive.manifest.files, archive.paths, strict=True):
-        if sha256_of(path) != one.sha256:
-            whole = False
-            findings.add("file", f"{one.path} has another SHA-256 than the manifest says", position=one.first)
-    return whole
+class _Verification:
+    def __init__(self, archive: ArchiveSource, on_events: Progress | None) -> None:
+        self._archive, self._manifest, self._on_events = archive, archive.manifest, on_events
+        self._events = Events()
+        self._findings = self._events.findings
+        signed = self._manifest.checkpoint
+        self._checkpoints = CheckpointCheck.of([signed] if signed else [], self._findings)
+        self._columns = ColumnCheck(self._findings, self._manifest.columns)
+        self._texts = 0
+
+    def run(self) -> Report:
+        whole = self._compare_files()
+        log = self._events.log
+        try:
+            for file in self._manifest.files:
+                self._read(file)
+        except _Unreadable:
+            pass
+        except Exception as error:
+            if whole:
+                raise
+            # anything may stand in a file that is not the archive's
+            self._findings.add("file", str(error), position=log.position + 1)
+        log.end((self._manifest.position, bytes.fromhex(self._manifest.hash)))
+        self._checkpoints.end()
+        self._events.books.end(log.position, self._events.states())
+        return self._events.report(
+            "archive",
+            log.hash.hex(),
+            self._checkpoints.agreed,
+            self._left_out(),
+            texts={"unavailable": self._texts},
+            tampering=self._tampering(),
+        )
+
+    def _compare_files(self) -> bool:
+        """Whether every file is the one that the manifest names."""
+        whole = True
+        for one, path in zip(self._manifest.files, self._archive.paths, strict=True):
+            if sha256_of(path) != one.sha256:
+                whole = False
+                self._findings.add("file", f"{one.path} has another SHA-256 than the manifest says", position=one.first)
+        return whole
+
+    def _read(self, file: ArchiveFile) -> None:
+        if not self._columns.begin(file, self._archive.log.schema(file)):
+            raise _Unreadable
+        for rows in self._archive.log.batches(file):
+            self._take(file, rows)
+            if self._on_events:
+                self._on_events(rows.num_rows, self._manifest.position)
+        log = self._events.log
+        if self._columns.types != set(file.types):
+            self._say(file, file.first, "holds other types of events than the manifest says")
+        if (log.position, log.hash.hex()) != (file.last, file.hash):
+            self._say(file, file.last, "does not end with the event that the manifest names")
+
+    def _say(self, file: ArchiveFile, position: int, what: str) -> None:
+        self._findings.add("file", f"{file.path} {what}", position=position)
+
+    def _take(self, file: ArchiveFile, rows: pa.RecordBatch) -> None:
+        if empty := [name for name in STORED if rows.column(name).null_count]:
+            self._say(file, self._events.log.position + 1, f"lacks values: its column {empty[0]} has rows without one")
+            raise _Unreadable
+        stored = [Stored(*row) for row in zip(*(rows.column(name).to_pylist() for name in STORED), strict=True)]
+        records = [self._event(one) for one in stored]
+        self._columns.take(rows, (record and (one, record.event) for one, record in zip(stored, records, strict=True)))
+
+    def _event(self, stored: Stored) -> Record | None:
+        record = self._events.take(stored)
+        self._checkpoints.take(self._events.log.position, self._events.log.hash)
+        if record is not None:
+            self._texts += len(references(record.event))
+        return record
+
+    def _left_out(self) -> Sequence[str]:
+        left_out = [NO_PROJECTIONS, NO_TEXTS]
+        if self._columns.unwritten and self._manifest.files:
+            names = ", ".join(self._columns.unwritten)
+            left_out.append(f"the column(s) {names}: the archive was written without them")
+        if outdated := self._columns.outdated:
+            left_out.append(
+                f"the columns of {outdated} event(s) that have a newer version now: archive anew to fold them"
+            )
+        return left_out
+
+    def _tampering(self) -> Tampering | None:
+        """What was done to the log, where its chain shows it."""
+        log = self._events.log
+        if log.broken_at is None:
+            return None
+        try:
+            rows = self._archive.log.read_all(after=log.broken_at - 1)
+            return at_break(log.broken_at, log.intact_hash, rows)
+        except SourceUnavailable:
+            return None
 
 
-def _tampering(archive: ArchiveSource, log: LogCheck) -> Tampering | None:
-    """What was done to the log, where its chain shows it."""
-    if log.broken_at is None:
-        return None
-    try:
-        rows = archive.log.read_all(after=log.broken_at - 1)
-        return at_break(log.broken_at, log.intact_hash, rows)
-    except SourceUnavailable:
-        return None
+class _Unreadable(Exception):
+    """A file without a column that the log is read from: nothing is read from there on. It has been said."""

@@ -1,5 +1,7 @@
 """Is a case file what was signed, does it stand in the log, and do its payouts come to what they must: with no database."""
 
+from collections import Counter
+
 from replay.case.file import CaseBroken, CaseFile, texts_now
 from replay.case.source import source_of
 from replay.case.source import verify as require_intact
@@ -7,6 +9,7 @@ from replay.verify.checks.source_events import NO_PROJECTIONS, Events, Progress
 from replay.verify.findings import Report
 
 OTHER_STREAMS = "whole accounts: a case holds only what belongs to its contract"
+NOT_IN_FILE = "the texts that are not in the file: it does not say whether the ledger has them or has erased them since"
 BETWEEN = "what its payouts come to: a case made as of a time may lack events in between"
 
 
@@ -29,8 +32,9 @@ def verify_case(file: CaseFile, *, on_events: Progress | None = None) -> Report:
     if whole:
         events.books.payouts.end(events.states())
     left_out = [NO_PROJECTIONS, OTHER_STREAMS] + ([] if whole else [BETWEEN])
+    statuses = Counter(texts_now(file).values())
+    if statuses["redacted"] or statuses["unavailable"]:
+        left_out.append(NOT_IN_FILE)
     if proved < len(stored):
         left_out.append(f"the way of {len(stored) - proved} event(s) to a signed checkpoint: it is not in the file")
-    statuses = list(texts_now(file).values())
-    texts = statuses.count("given"), statuses.count("erased")
-    return events.report("case", "", len(file.case.proof), tuple(left_out), texts=texts)
+    return events.report("case", "", len(file.case.proof), left_out, texts=statuses)

@@ -108,10 +108,13 @@ class Total:
     credits: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that was verified, and what diverged. `head_hash` is the chain's, in hex, to be kept by an auditor.
 
+    Texts: `intact` are those that their events were written with, `erased` those that the ledger has erased. What a source does
+    not hold is neither: `redacted` was taken out of a case, `withheld` is a token of a payment method, which no case holds, and
+    of an `unavailable` one it is not known what became of it, as it is of an archive.
     `after`: the position behind which verifying began, 0 for the whole log. `not_verified`: what was not looked at, and why.
     """
 
@@ -126,6 +129,9 @@ class Report:
     checkpoints: int
     texts_intact: int
     texts_erased: int
+    texts_redacted: int = 0
+    texts_withheld: int = 0
+    texts_unavailable: int = 0
     accounts: int
     payouts: int
     freelancers: int

@@ -11,7 +11,8 @@ SHOWN = 20
 
 _OK = {
     "live": "OK: the log is intact, every invariant holds, and every projection is what the log gives.",
-    "archive": "OK: the archive's files are whole, its log is intact, and every invariant holds.",
+    "archive": "OK: the archive's files are whole, their columns say what their events say, the log in them is intact, and"
+    " every invariant holds.",
     "case": "OK: the case is what was signed, its events stand in the chain, and every invariant of its payouts holds.",
 }
 
@@ -24,8 +25,8 @@ def show_report(report: Report) -> None:
         show(f"Proof: up to {report.checkpoints} signed checkpoint(s)")
     else:
         show(f"Chain head: {report.head_hash}, {report.checkpoints} signed checkpoint(s) agree")
-    if report.texts_intact or report.texts_erased or not report.not_verified:
-        show(f"Texts: {report.texts_intact} intact, {report.texts_erased} erased")
+    if texts := _texts(report):
+        show(f"Texts: {texts}")
     if report.totals or not report.not_verified:
         _show_books(report)
     for one in report.not_verified:
@@ -37,6 +38,20 @@ def show_report(report: Report) -> None:
         _show_findings(report.finding_count, report.findings)
         if report.tampering is not None:
             show(f"What was done: {report.tampering.what}.")
+
+
+def _texts(report: Report) -> str:
+    """What is known of them; nothing where they were not looked at."""
+    counts = {
+        "intact": report.texts_intact,
+        "redacted": report.texts_redacted,
+        "withheld": report.texts_withheld,
+        "not here": report.texts_unavailable,
+        "erased": report.texts_erased,
+    }
+    is_known = not report.texts_unavailable and (any(counts.values()) or not report.not_verified)
+    always = ("intact", "erased") if is_known else ()
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count or what in always)
 
 
 def _show_books(report: Report) -> None:

@@ -1,24 +1,26 @@
 """`replay bisect`: the first event after which a condition is false, held against looking at every one of them."""
 
 import os
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ledger.events import AdjustmentApproved
 from ledger.postings import entries
-from replay.debug.bisect import NotGood, bisect_ledger, bisect_subject
+from replay.debug.bisect import NotGood, NothingCounts, bisect_ledger, bisect_subject
 from replay.debug.condition_values import ConditionError
 from replay.debug.conditions import Condition, parse
 from replay.debug.ledger_scope import LEDGER
 from replay.debug.scopes import STEP, scope_at
 from replay.debug.timeline import timeline
 from replay.live import Live
-from tests.history import DAY, History
+from tests.history import DAY, History, Recorded, utc
 from tests.replay.conftest import Copy, Replay
 from tests.replay.made import HISTORIES, Made, payouts, source_of, source_of_events
 from tests.replay.story import ADA, BOB, contract, payout
@@ -155,6 +157,86 @@ def test_of_a_subject_it_is_the_first_of_its_steps_that_breaks_it(
         assert later.holds
 
 
+# At other times
+
+
+TIMED_CHECKS = sorted(text for text in CHECKS if "position" not in text)
+
+
+def times_of(data: st.DataObject, history: History) -> dict[str, datetime | None]:
+    """Two times, or one, or none, at which something occurred or was recorded."""
+    events = [one.event for one in history.log]
+    occurred, recorded = ({getattr(event, name) for event in events} for name in ("occurred_at", "recorded_at"))
+    return {
+        "as_of": data.draw(st.none() | st.sampled_from(sorted(occurred))),
+        "known_at": data.draw(st.none() | st.sampled_from(sorted(recorded))),
+    }
+
+
+def counting(history: History, as_of: datetime | None, known_at: datetime | None) -> list[tuple[int, Recorded]]:
+    """The events that count at these times, with their positions."""
+    return [
+        (position, one)
+        for position, one in enumerate(history.log, 1)
+        if (as_of is None or one.event.occurred_at <= as_of) and (known_at is None or one.event.recorded_at <= known_at)
+    ]
+
+
+@PROPERTIES
+@given(HISTORIES, st.sampled_from(TIMED_CHECKS), st.data())
+def test_at_other_times_it_is_as_if_there_were_no_other_events(
+    history: History, text: str, data: st.DataObject
+) -> None:
+    times, condition = times_of(data, history), condition_of(history, text)
+    counted = counting(history, **times)
+    assume(counted)
+    positions = [position for position, _ in counted]
+    good = data.draw(st.just(0) | st.sampled_from(positions[:-1] or [0]))
+    alone = source_of_events(((one.stream, one.version, one.event) for _, one in counted), history.now)
+    try:
+        expected = bisect_ledger(alone, condition, good=positions.index(good) + 1 if good else 0)
+    except (NotGood, ConditionError) as error:
+        with pytest.raises(type(error)):
+            bisect_ledger(source_of(history), condition, good=good, **times)
+        return
+    found = bisect_ledger(source_of(history), condition, good=good, **times)
+    assert (found.holds, found.currency, found.values) == (expected.holds, expected.currency, expected.values)
+    if found.first is not None and expected.first is not None:
+        assert found.first == replace(expected.first, position=positions[expected.first.position - 1])
+    assert (found.as_of, found.known_at) == (times["as_of"], times["known_at"])
+
+
+@PROPERTIES
+@given(HISTORIES, st.sampled_from(STEP_CHECKS), st.data())
+def test_of_a_subject_it_is_asked_of_the_steps_at_these_times(history: History, text: str, data: st.DataObject) -> None:
+    source, condition, times = source_of(history), parse(text, STEP), times_of(data, history)
+    (payout_id, *_) = [one.id for one in payouts(history)]
+    made = timeline(source, payout_id, **times)
+    assert made is not None
+    if not made.steps:
+        with pytest.raises(NothingCounts, match="ask for later ones"):
+            bisect_subject(source, payout_id, condition, **times)
+        return
+    broken = [step.event for step in made.steps if not condition.holds(scope_at(made, step))]
+    found = bisect_subject(source, payout_id, condition, **times)
+    assert found is not None
+    assert found.first == (broken[0] if broken else None)
+
+
+def test_before_anything_happened_there_is_nothing_to_ask() -> None:
+    history = withdrawn_then_charged_back()
+    with pytest.raises(NothingCounts, match="nothing counts at these times: ask for later ones"):
+        bisect_ledger(source_of(history), parse("debits == credits", LEDGER), as_of=utc("2020-01-01 00:00"))
+
+
+def test_an_account_that_was_not_posted_to_by_then_is_no_answer() -> None:
+    history = withdrawn_then_charged_back()
+    condition, first = condition_of(history, 'balance("FRED") >= 0'), history.log[0].event.occurred_at
+    assert bisect_ledger(source_of(history), condition).first is not None
+    with pytest.raises(ConditionError, match="nothing that counts at these times was posted to"):
+        bisect_ledger(source_of(history), condition, as_of=first)
+
+
 # What it is for
 
 
@@ -253,6 +335,11 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "bisect-account.txt": ("bisect", "--check", f'balance("{ADA}:available", "USD") < 100000'),
     "bisect-freelancer.txt": ("bisect", "--check", "available <= 100000", "--of", ADA),
     "bisect-payout.json": ("bisect", "--check", 'status != "released"', "--of", payout("Refunded"), "--json"),
+    "bisect-known-at.txt": (
+        *("bisect", "--check", "payout.held == payout.charged", "--of", contract("Code")),
+        *("--as-of", "2026-01-31T00:00:00Z", "--known-at", "2026-02-28T00:00:00Z"),
+    ),
+    "bisect-as-of-holds.txt": ("bisect", "--check", "credits(USD) < 1", "--as-of", "2026-01-06T00:00:00Z"),
     "bisect-contract.txt": ("bisect", "--check", "not payout.objection_open", "--of", contract("Code"), "--good", "60"),
 }
 
@@ -295,6 +382,7 @@ def test_json_says_what_people_are_told(replay: Replay) -> None:
         (("--check", "debits == credits", "--bad", "99999"), "the log ends at position"),
         (("--check", "debits == credits", "--good", "20", "--bad", "20"), "--good is not before"),
         (("--check", "debits == credits", "--good", "-1"), "Invalid value for '--good'"),
+        (("--check", "debits == credits", "--as-of", "yesterday"), "is not an RFC 3339 time"),
     ],
 )
 def test_bad_input_ends_with_2_and_says_what_to_do(replay: Replay, arguments: tuple[str, ...], says: str) -> None:
@@ -308,6 +396,14 @@ def test_an_unknown_subject_ends_with_1(replay: Replay) -> None:
     result = replay("bisect", "--check", "available >= 0", "--of", "con_x")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "there is no history of con_x" in result.stderr
+
+
+@pytest.mark.parametrize("of", [(), ("--of", contract("Code"))])
+@pytest.mark.parametrize("time", ["--as-of", "--known-at"])
+def test_a_time_at_which_nothing_counts_ends_with_1(replay: Replay, of: tuple[str, ...], time: str) -> None:
+    result = replay("bisect", "--check", "position > 0", *of, time, "2020-01-01T00:00:00Z")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "counts at these times: ask for later ones" in result.stderr
 
 
 def test_no_command_here_changes_the_database(copy: Copy, replay_at: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.processes import PATIENCE_SECONDS
 from tests.replay.conftest import Copy
+from tests.replay.story import contract
 
 VERIFIER = Path(__file__).parent.parent.parent / "docs" / "verify_log.py"
 
@@ -55,6 +56,33 @@ def test_an_export_overwrites_nothing(exported: tuple[Path, Path], copy: Copy, r
     assert again.exit_code == 2
     assert "is there already" in again.output
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [("export", "again.jsonl"), ("archive", "again"), ("case", contract("Logo"))])
+def test_without_the_private_key_no_command_signs_with_another_one(
+    exported: tuple[Path, Path], copy: Copy, replay_at, arguments: tuple[str, ...]
+) -> None:
+    _, folder = exported
+    for name in ("signing-key", "checkpoints.jsonl"):  # so that there is something to sign
+        (folder / name).unlink()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    result = replay_at(copy)(*arguments)
+    assert (result.exit_code, type(result.exception)) == (2, SystemExit)
+    assert "has public-key and no signing-key" in result.stderr
+    assert "put it back from its backup" in result.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("arguments", [("export", "again.jsonl"), ("archive", "again")])
+def test_checkpoints_that_cannot_be_kept_are_named_without_a_traceback(
+    copy: Copy, replay_at, arguments: tuple[str, ...]
+) -> None:
+    copy.settings.checkpoints.parent.mkdir(exist_ok=True)
+    copy.settings.checkpoints.write_text("a file where the folder should be")
+    result = replay_at(copy)(*arguments)
+    assert (result.exit_code, type(result.exception)) == (2, SystemExit)
+    assert "the log's head cannot be signed" in result.stderr
+    assert "LEDGER_CHECKPOINT_DIR" in result.stderr
 
 
 def test_a_checkpoint_that_was_cut_off_in_writing_is_named_and_nothing_is_signed(

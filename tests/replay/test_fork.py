@@ -239,5 +239,54 @@ def test_a_charge_before_the_card_was_changed_does_what_the_old_card_did() -> No
     assert found.states[history.payout(contract).id].status == "pending"
 
 
+def charge_of(found: Forked, key: str) -> Event:
+    """What became of an attempt to charge."""
+    outcomes = (new.event for new in found.events if isinstance(new.event, e.PayoutCharged | e.ChargeFailed))
+    return next(one for one in outcomes if f"{one.payout_id}:{one.attempt}" == key)
+
+
+@pytest.mark.parametrize("cards", [("declines", "pays"), ("pays", "declines")])
+def test_an_attempt_with_another_card_than_in_history_was_never_asked(cards: tuple[str, str]) -> None:
+    """History's attempt has the same number and the same instant; what is answered is what the other card did."""
+    history = History(card=cards[0])
+    contract = history.active("single_payment", amount=50_000)
+    history.submit(contract)
+    before = history.now
+    history.advance(timedelta(hours=2))
+    history.approve(contract)
+    asked_at = history.now
+    history.advance(timedelta(hours=2))
+    history.billing_method(cards[1])
+    later = history.active("single_payment", amount=70_000)
+    history.submit(later)
+    history.approve(later)
+    card = [one.id for one in history.log if isinstance(one.event, e.BillingMethodSet)][-1]
+    found = forked(history, Edits(retime={card: before + timedelta(hours=1)}))
+    key = f"{history.payout(contract).id}:1"
+    outcome = charge_of(found, key)
+    assert isinstance(outcome, e.PayoutCharged if cards[1] == "pays" else e.ChargeFailed)
+    assert outcome.occurred_at == asked_at
+    assert key in found.assumed
+    assert f"{history.payout(later).id}:1" not in found.assumed
+
+
+def test_the_answer_to_another_card_does_not_wait_for_that_of_history() -> None:
+    """Which came hours after it was asked for; nothing is known of the other card, so it answers at once."""
+    history = History(card="silent")
+    contract = history.active("single_payment", amount=50_000)
+    history.submit(contract)
+    before = history.now
+    history.advance(timedelta(hours=2))
+    history.approve(contract)
+    asked_at = history.now
+    history.advance(timedelta(hours=5))
+    history.processor.of_payout[history.payout(contract).id] = "declines"
+    history.settle()
+    history.billing_method("pays")
+    card = [one.id for one in history.log if isinstance(one.event, e.BillingMethodSet)][-1]
+    found = forked(history, Edits(retime={card: before + timedelta(hours=1)}))
+    assert charge_of(found, f"{history.payout(contract).id}:1").occurred_at == asked_at
+
+
 def test_the_event_classes_are_named_once() -> None:
     assert all(issubclass(cls, Event) for cls in (*WISHES, *FACTS, *DUE, *FOLLOWING))

@@ -433,10 +433,13 @@ def test_what_is_not_there_ends_with_1(replay: Replay, arguments: tuple[str, ...
     assert says in result.stderr
 
 
+MARKS = ("text", "erased", "withheld", "unavailable")
+
+
 def without_texts(value: Any) -> Any:
-    """An archive holds no texts: each of them reads as erased there."""
+    """An archive holds no texts: each of them is said to be unavailable there."""
     if isinstance(value, dict):
-        return {key: without_texts(item) for key, item in value.items() if key not in ("text", "erased", "withheld")}
+        return {key: without_texts(item) for key, item in value.items() if key not in MARKS}
     return [without_texts(item) for item in value] if isinstance(value, list) else value
 
 

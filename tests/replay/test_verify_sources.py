@@ -1,7 +1,9 @@
 """`replay verify` of an archive and of a case file: green as they were written; whatever is changed in them is named."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +12,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ledger.events import PayoutReleased
+from ledger.codec import decode
+from ledger.events import PayoutCharged, PayoutReleased
 from ledger.store import chain
+from ledger.upcasters import UPCASTERS
 from replay.archive import manifest as archive_manifest
 from replay.archive.source import open_archive
 from replay.archive.writing import archive
-from replay.case.file import CaseFile, render
+from replay.case.file import CaseFile, redact, render
 from replay.case.making import make_case
 from replay.live import Live
+from replay.values import plain
 from replay.verify.archive import verify_archive
 from replay.verify.case import verify_case
 from replay.verify.findings import Report
 from replay.verify.live import verify
+from tests.properties.everything import golden
+from tests.replay.archives import Log
 from tests.replay.conftest import Copy, Replay
-from tests.replay.story import contract, payout
+from tests.replay.story import ADA, contract, payout
 
 Rows = list[dict[str, Any]]
 
@@ -56,6 +63,16 @@ def test_an_archive_is_verified_as_the_log_that_it_is_of(signed: Live, folder: P
     assert [getattr(report, name) for name in same] == [getattr(live, name) for name in same]
     assert report.projections == ()
     assert any("projections are not compared here" in one for one in report.not_verified)
+
+
+def test_what_became_of_the_texts_an_archive_does_not_say(signed: Live, folder: Path, replay: Replay) -> None:
+    report, live = report_of(folder), verify(signed.database)
+    assert live.texts_erased == 1
+    assert (report.texts_intact, report.texts_erased) == (0, 0)
+    assert report.texts_unavailable == live.texts_intact + live.texts_erased
+    shown = replay("verify", "--source", str(folder)).stdout
+    assert f"Texts: {report.texts_unavailable} not here\n" in shown
+    assert "Not looked at: the texts: an archive holds none, so it does not say which of them were erased." in shown
 
 
 def test_an_archive_of_nothing_is_verified(tmp_path: Path) -> None:
@@ -130,6 +147,169 @@ def test_money_that_was_made_more_is_named_although_the_chain_was_made_anew(fold
     assert any("more was released than was pending" in one.what and one.minor_units == 1 for one in found)
 
 
+WRONG: dict[str, Any] = {
+    "amount": 1,
+    "occurred_at": datetime(2020, 1, 1, tzinfo=UTC),
+    "contract_id": "con_x",
+    "actor": "nobody",
+    "currency": None,
+    "postings": [{"account": "platform:adjustments", "direction": "debit", "amount": 1, "currency": "USD"}],
+}
+
+
+@pytest.mark.parametrize("column", WRONG)
+def test_a_column_that_does_not_say_what_the_stored_bytes_say_is_named(
+    folder: Path, replay: Replay, column: str
+) -> None:
+    """The bytes and their chain are as they were; but folds, histories and other tools read the columns."""
+    edited: list[dict[str, Any]] = []
+
+    def edit(rows: Rows) -> None:
+        row = first_release(rows)
+        edited.append({**row})
+        row[column] = WRONG[column]
+
+    rewrite(folder, edit, honest=True)
+    (found,) = report_of(folder).findings
+    assert (found.check, found.position) == ("file", edited[0]["position"])
+    assert found.event_id == f"evt_{edited[0]['stream']}_{edited[0]['version']}"
+    assert found.what.startswith(f"its column {column} holds {plain(WRONG[column])!r}, and its stored bytes give")
+    result = replay("verify", "--source", str(folder))
+    assert result.exit_code == 1
+    assert f"its column {column} holds" in result.stdout
+
+
+def test_a_type_that_is_not_the_event_s_is_named_and_so_is_the_manifest(folder: Path) -> None:
+    """By its type an event is folded, or left out of the fold."""
+    name = rewrite(folder, lambda rows: first_release(rows).update(type="payout.lost.v1"), honest=True)
+    assert {one.what for one in report_of(folder).findings} == {
+        "its column type holds 'payout.lost.v1', and its stored bytes give 'payout.released.v1'",
+        f"{name} holds other types of events than the manifest says",
+    }
+
+
+def test_a_manifest_that_leaves_out_a_type_of_event_is_named(folder: Path) -> None:
+    manifest = archive_manifest.read(folder)
+    first = msgspec.structs.replace(manifest.files[0], types=manifest.files[0].types[1:])
+    archive_manifest.write(folder, msgspec.structs.replace(manifest, files=(first, *manifest.files[1:])))
+    (found,) = report_of(folder).findings
+    assert found.what == f"{first.path} holds other types of events than the manifest says"
+
+
+def test_events_that_stand_in_another_file_than_the_manifest_says_are_named(folder: Path) -> None:
+    manifest = archive_manifest.read(folder)
+    first, second, *others = manifest.files
+    shorter = msgspec.structs.replace(first, last=first.last - 1)
+    longer = msgspec.structs.replace(second, first=second.first - 1)
+    archive_manifest.write(folder, msgspec.structs.replace(manifest, files=(shorter, longer, *others)))
+    (found,) = report_of(folder).findings
+    assert (found.position, found.what) == (
+        shorter.last,
+        f"{first.path} does not end with the event that the manifest names",
+    )
+
+
+def remade(folder: Path, change: Callable[[pa.Table], pa.Table], *, columns: tuple[str, ...] | None = None) -> None:
+    """Changes the table of every file, and makes the manifest fit: it says those columns."""
+    manifest = archive_manifest.read(folder)
+    files = []
+    for one in manifest.files:
+        path = folder / one.path
+        pq.write_table(change(pq.read_table(path, partitioning=None)), path)
+        sha256, size = archive_manifest.sha256_of(path), path.stat().st_size
+        files.append(msgspec.structs.replace(one, sha256=sha256, bytes=size))
+    changed = msgspec.structs.replace(manifest, files=tuple(files), columns=columns or manifest.columns)
+    archive_manifest.write(folder, changed)
+
+
+def recast(column: str, type_: pa.DataType | None) -> Callable[[pa.Table], pa.Table]:
+    """Gives a column another type, or takes it out."""
+
+    def change(table: pa.Table) -> pa.Table:
+        at = table.schema.get_field_index(column)
+        return table.remove_column(at) if type_ is None else table.set_column(at, column, table[column].cast(type_))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("column", "type_", "says"),
+    [
+        ("amount", pa.float64(), "of type double, not int64"),
+        ("occurred_at", pa.timestamp("us"), "of type timestamp[us], not timestamp[us, tz=UTC]"),
+        ("state", pa.string(), "of type string, not binary"),
+        ("position", pa.int32(), "of type int32, not int64"),
+        ("amount", None, "is not there"),
+        ("hash", None, "is not there"),
+    ],
+)
+def test_a_column_of_another_type_or_none_is_named_and_no_traceback(
+    folder: Path, replay: Replay, column: str, type_: pa.DataType | None, says: str
+) -> None:
+    """An amount as a fraction is equal to the whole one, until it is too large to be."""
+    remade(folder, recast(column, type_))
+    name, found = archive_manifest.read(folder).files[0].path, report_of(folder).findings[0]
+    assert (found.check, found.what) == ("file", f"{name}: its column {column} {'is ' * bool(type_)}{says}")
+    assert replay("verify", "--source", str(folder)).exit_code == 1
+
+
+@pytest.mark.parametrize("column", ["state", "version", "type"])
+def test_a_column_without_values_is_named_and_no_traceback(folder: Path, replay: Replay, column: str) -> None:
+    def empty(table: pa.Table) -> pa.Table:
+        at, type_ = table.schema.get_field_index(column), table.schema.field(column).type
+        return table.set_column(at, pa.field(column, type_), pa.nulls(table.num_rows, type_))
+
+    remade(folder, empty)
+    found = report_of(folder).findings[0]
+    assert found.check == "file"
+    assert f"its column {column} " in found.what
+    assert replay("verify", "--source", str(folder)).exit_code == 1
+
+
+def test_a_column_that_an_older_version_did_not_write_is_no_finding_and_that_is_said(folder: Path) -> None:
+    written = archive_manifest.read(folder).columns
+    older = tuple(name for name in written if name != "returned")
+    remade(folder, recast("returned", None), columns=older)
+    report = report_of(folder)
+    assert report.ok
+    assert "the column(s) returned: the archive was written without them" in report.not_verified
+
+
+def older_log() -> Log:
+    """With an event whose topic is an old one."""
+    events = (decode(topic, golden(topic)) for topic in ("payout.due.v1", "payout.charged.v1"))
+    log = Log((vars(event)["payout_id"], version, event) for version, event in enumerate(events, 1))
+    charged = log.rows.pop()
+    place = charged.position, charged.version, charged.stream, "payout.charged.v0", charged.state
+    log.rows.append(charged._replace(topic=place[3], hash=chain.link(log.rows[-1].hash, *place)))
+    return log
+
+
+def test_columns_of_an_event_that_has_a_newer_version_now_are_no_finding_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They say what the event was when it was archived; no fold reads them any more."""
+    monkeypatch.setitem(UPCASTERS, "payout.charged.v0", lambda old: (PayoutCharged.TOPIC, {**old, "amount": 7}))
+    archive(older_log(), tmp_path)
+    assert not [one for one in report_of(tmp_path).findings if one.check == "file"]
+
+    def as_it_was(table: pa.Table) -> pa.Table:
+        """The event had no newer version yet, and its amount was read as it stands."""
+        rows = [
+            {**row, "type": row["topic"], "amount": json.loads(row["state"])["amount"]} for row in table.to_pylist()
+        ]
+        return pa.Table.from_pylist(rows, table.schema)
+
+    remade(tmp_path, as_it_was)
+    manifest = archive_manifest.read(tmp_path)
+    (file,) = manifest.files
+    file = msgspec.structs.replace(file, types=("payout.charged.v0", "payout.due.v1"))
+    archive_manifest.write(tmp_path, msgspec.structs.replace(manifest, files=(file,)))
+    report = report_of(tmp_path)
+    assert not [one for one in report.findings if one.check == "file"]
+    assert any("1 event(s) that have a newer version now" in one for one in report.not_verified)
+
+
 def test_a_file_full_of_something_else_is_a_finding_and_no_traceback(folder: Path, replay: Replay) -> None:
     name = archive_manifest.read(folder).files[0].path
     size = (folder / name).stat().st_size
@@ -156,6 +336,43 @@ def test_a_case_is_verified_with_its_proof_and_its_payouts(case: CaseFile) -> No
     assert report.payouts >= 1
     assert report.checkpoints == 1
     assert any("whole accounts" in one for one in report.not_verified)
+
+
+def test_texts_that_were_taken_out_of_a_case_are_counted_as_redacted_and_not_as_erased(
+    case: CaseFile, tmp_path: Path, replay: Replay
+) -> None:
+    whole, without = verify_case(case), verify_case(redact(case, ("name",)))
+    assert (whole.texts_redacted, whole.texts_erased) == (0, 0)
+    assert without.ok
+    assert without.texts_redacted > 0
+    assert without.texts_intact == whole.texts_intact - without.texts_redacted
+    assert (without.texts_erased, without.texts_withheld) == (0, whole.texts_withheld)
+    (tmp_path / "it.case.json").write_bytes(render(redact(case, ("name",))))
+    shown = replay("verify", "--source", str(tmp_path / "it.case.json")).stdout
+    assert (
+        f"Texts: {without.texts_intact} intact, {without.texts_redacted} redacted, {without.texts_withheld} withheld,"
+        " 0 erased\n"
+    ) in shown
+    assert "Not looked at: the texts that are not in the file" in shown
+
+
+def test_what_was_erased_before_a_case_was_made_is_counted_as_erased(copy: Copy) -> None:
+    copy.tamper(f"DELETE FROM vault WHERE owner = '{ADA}'")
+    with copy.live() as live:
+        made = make_case(live, contract("Logo"), live.checkpoints, redacted=("name", "message"))
+    assert made is not None
+    report = verify_case(made)
+    assert report.texts_erased == 3  # her name, her address, and the one that the offer was sent to
+    assert report.texts_redacted > 0
+
+
+def test_the_texts_of_a_case_that_was_made_from_an_archive_are_not_here(signed: Live, folder: Path) -> None:
+    made = make_case(open_archive(folder), contract("Logo"), signed.checkpoints)
+    assert made is not None
+    report = verify_case(made)
+    assert (report.ok, report.texts_intact, report.texts_erased) == (True, 0, 0)
+    assert report.texts_unavailable > 0
+    assert report.texts_withheld > 0
 
 
 def test_a_case_that_is_not_what_was_signed_is_a_finding(case: CaseFile) -> None:

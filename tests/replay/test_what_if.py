@@ -4,21 +4,24 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from ledger.bootstrap import Ledger
-from ledger.events import PayoutCharged
+from ledger.bootstrap import Ledger, open_ledger
+from ledger.events import BillingMethodSet, PayoutCharged
 from replay.cli.common import open_path
 from replay.fork.edits import Edits
 from replay.fork.rules import rules_with
 from replay.fork.sides import PayoutChange
 from replay.fork.what_if import WhatIf, what_if
-from replay.live import Live
+from replay.live import Live, open_live
 from replay.scan import Scan
+from tests.databases import Server, sandbox
+from tests.history import History
+from tests.replay import dispute
 from tests.replay.archives import Log
 from tests.replay.conftest import Replay
 from tests.replay.lives import Life
@@ -91,7 +94,7 @@ def test_an_empty_log_forks_to_nothing(ledger: Ledger) -> None:
 class Memory:
     """A life as a source."""
 
-    def __init__(self, life: Life) -> None:
+    def __init__(self, life: History) -> None:
         self.log = Log((one.stream, one.version, one.event) for one in life.log)
         self.reader, self.vault, self.clock, self._now = Scan(self.log), self, self, life.now
 
@@ -164,6 +167,52 @@ def test_a_charge_whose_outcome_never_came_is_not_asked_again(live: Live) -> Non
     change = change_of(what_if(live, LOGO, Edits(drop=(CHARGED,))), payout("Logo"))
     assert change.new is not None
     assert (change.new.status, change.new.charged_at) == ("due", None)
+
+
+@pytest.fixture
+def disputed(server: Server, tmp_path: Path) -> Iterator[Live]:
+    """The story of docs/replay.md: a card that was declined on Monday, another one on Tuesday."""
+    settings = sandbox(server.create(), tmp_path)
+    with open_ledger(settings.model_copy(update={"clock_start": at(dispute.BEGIN)})) as ledger:
+        dispute.tell(ledger)
+    with open_live(settings) as opened:
+        yield opened
+    assert settings.database_url is not None
+    server.drop(settings.database_url.get_secret_value())
+
+
+def test_another_card_before_the_charge_that_was_declined_is_charged_and_that_is_assumed(disputed: Live) -> None:
+    card = f"evt_{dispute.NORTHWIND}_4"
+    found = what_if(disputed, dispute.PAYOUT, Edits(retime={card: at("2026-01-12 11:00")}))
+    change = change_of(found, dispute.PAYOUT)
+    assert change.new is not None
+    assert change.new.charged_at == at("2026-01-12 12:00")
+    assert change.new.available_on == at("2026-01-16 12:00")  # the Friday that Ada had expected
+    first, second = (one for one in found.captured if one.kind == "charge")
+    assert first.old is not None
+    assert first.new is not None
+    assert (first.old.outcome, first.new.outcome, first.assumed) == ("card_declined", "charged", True)
+    assert (second.key, second.new) == (f"{dispute.PAYOUT}:2", None)
+
+
+def test_a_charge_that_only_its_card_makes_different_is_said_to_be_assumed() -> None:
+    """On both sides the same amount is charged at the same instant."""
+    history = History()
+    work = history.active("single_payment", amount=50_000)
+    history.submit(work)
+    before = history.now
+    history.advance(timedelta(hours=2))
+    history.approve(work)
+    history.advance(timedelta(hours=2))
+    history.billing_method("pays")
+    card = [one.id for one in history.log if isinstance(one.event, BillingMethodSet)][-1]
+    found = what_if(Memory(history), edits=Edits(retime={card: before + timedelta(hours=1)}))
+    assert (found.differs_at, found.accounts) == (None, ())
+    (captured,) = found.captured
+    assert captured.old is not None
+    assert captured.new is not None
+    assert (captured.old.outcome, captured.new.outcome, captured.assumed) == ("charged", "charged", True)
+    assert captured.old.method != captured.new.method
 
 
 def test_both_sides_go_on_after_the_end(live: Live) -> None:

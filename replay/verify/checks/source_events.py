@@ -1,12 +1,13 @@
 """The events of a source without a database, checked one by one as those of the database are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from ledger.aggregates.payout import Payout
 from ledger.projections import states
 from ledger.projections.rows import Record, Rows
 from ledger.store.log import Stored
+from replay.case.file import TextStatus
 from replay.verify.checks.books import Books
 from replay.verify.checks.chain import LogCheck
 from replay.verify.checks.tampering import Tampering
@@ -29,13 +30,14 @@ class Events:
         self._payouts, self._rows = states.Payouts(), Rows((states.PAYOUTS,))
         self._folded = True
 
-    def take(self, stored: Stored) -> None:
-        """The next event of a whole log."""
+    def take(self, stored: Stored) -> Record | None:
+        """The next event of a whole log; answers it decoded, if it can be."""
         self._count(stored)
         record = self.log.read(stored)
         if record is not None:
             self.books.take(record)
             self._fold(record)
+        return record
 
     def take_apart(self, stored: Stored, *, payouts: bool) -> None:
         """An event that does not stand beside the one before it. With `payouts`, the streams of payouts are whole."""
@@ -71,11 +73,12 @@ class Events:
         source: Literal["archive", "case"],
         head_hash: str,
         checkpoints: int,
-        not_verified: tuple[str, ...],
+        not_verified: Sequence[str],
         *,
-        texts: tuple[int, int] = (0, 0),
+        texts: Mapping[TextStatus, int],
         tampering: Tampering | None = None,
     ) -> Report:
+        """`texts`: how many there are of each status."""
         accounts = self.books.accounts
         return Report(
             object="verification",
@@ -87,8 +90,11 @@ class Events:
             events=self._read,
             streams=len(self._streams),
             checkpoints=checkpoints,
-            texts_intact=texts[0],
-            texts_erased=texts[1],
+            texts_intact=texts.get("given", 0),
+            texts_erased=texts.get("erased", 0),
+            texts_redacted=texts.get("redacted", 0),
+            texts_withheld=texts.get("withheld", 0),
+            texts_unavailable=texts.get("unavailable", 0),
             accounts=len(accounts.balances),
             payouts=len(self.books.payouts.tallies),
             freelancers=len(accounts.freelancers),
@@ -97,5 +103,5 @@ class Events:
             finding_count=self.findings.count,
             findings=self.findings.sorted({}),
             tampering=tampering,
-            not_verified=not_verified,
+            not_verified=tuple(not_verified),
         )

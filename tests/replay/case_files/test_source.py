@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,30 @@ def test_texts_that_were_taken_out_are_not_said_to_be_erased(case: Callable[...,
     assert "(redacted)" in shown
     assert "(erased)" not in shown
     assert "method: (withheld)" in shown
+
+
+@pytest.mark.parametrize("command", ["history", "step"])
+def test_a_text_that_was_taken_out_is_none_and_is_marked_so_for_programs(
+    case: Callable[..., Path], command: str
+) -> None:
+    """As `case open --json` marks it: a text that reads `(redacted)` could be one that somebody wrote."""
+    file = case("Logo", "--redact", "names")
+    events = json.loads(offline(command, contract("Logo"), "--source", file, "--json").stdout)
+    offered = next(one for one in found_in(events) if one["vault_id"] in redacted_in(file))
+    assert offered == {"vault_id": offered["vault_id"], "text": None, "erased": False, "redacted": True}
+    assert [one for one in found_in(events) if one.get("withheld")]
+    assert [one for one in found_in(events) if one["text"]]
+
+
+def found_in(value: Any) -> list[dict[str, Any]]:
+    """The texts of an answer."""
+    if isinstance(value, dict):
+        return [value] if "vault_id" in value else [one for item in value.values() for one in found_in(item)]
+    return [one for item in value for one in found_in(item)] if isinstance(value, list) else []
+
+
+def redacted_in(file: Path) -> set[str]:
+    return {one["id"] for one in json.loads(file.read_bytes())["case"]["texts"] if one["status"] == "redacted"}
 
 
 def test_a_file_that_is_not_as_it_was_signed_is_no_source(case: Callable[..., Path]) -> None:
