@@ -5,26 +5,16 @@ numbers are 8 bytes, big-endian, `lp(x)` is the length of x as such a number and
 """
 
 from hashlib import sha256
+from struct import Struct
 
 START = bytes(32)
+_THREE = Struct(">QQQ").pack
 
 
 def link(previous: bytes, position: int, version: int, stream: str, topic: str, state: bytes) -> bytes:
-    """The head of the chain after one more event: 32 bytes."""
+    """The head of the chain after one more event: 32 bytes. Raises struct.error for a version that no event has."""
     stream_bytes, topic_bytes = stream.encode(), topic.encode()
-    leaf = sha256(
-        b"".join(
-            (
-                b"\x00",
-                position.to_bytes(8, "big"),
-                version.to_bytes(8, "big"),
-                len(stream_bytes).to_bytes(8, "big"),
-                stream_bytes,
-                len(topic_bytes).to_bytes(8, "big"),
-                topic_bytes,
-                len(state).to_bytes(8, "big"),
-                state,
-            )
-        )
-    ).digest()
+    place = _THREE(position, version, len(stream_bytes))
+    topic_length, state_length = len(topic_bytes).to_bytes(8, "big"), len(state).to_bytes(8, "big")
+    leaf = sha256(b"".join((b"\x00", place, stream_bytes, topic_length, topic_bytes, state_length, state))).digest()
     return sha256(b"\x01" + previous + leaf).digest()

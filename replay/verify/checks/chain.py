@@ -1,5 +1,7 @@
 """The log itself: positions without gaps, streams without gaps, the hash chain, topics and events that can be read."""
 
+import struct
+
 from ledger import ids
 from ledger.errors import Corrupt
 from ledger.events import EVENTS
@@ -54,7 +56,7 @@ class ChainCheck:
             return
         try:
             link = chain.link(self.hash, stored.position, stored.version, stored.stream, stored.topic, stored.state)
-        except OverflowError:  # a version that no event has
+        except struct.error:  # a version that no event has
             link = b""
         if link != stored.hash:
             self._break(position)

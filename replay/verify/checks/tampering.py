@@ -1,5 +1,6 @@
 """What was done to a log that is not intact: read from the rows around the first place at which it breaks."""
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -54,7 +55,7 @@ def _link(previous: bytes, position: int, row: Stored) -> bytes:
     """The head that a row would give in another place; empty where no row can stand."""
     try:
         return chain.link(previous, position, row.version, row.stream, row.topic, row.state)
-    except OverflowError:
+    except struct.error:
         return b""
 
 
