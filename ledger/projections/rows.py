@@ -69,13 +69,13 @@ class Rows:
 
     def load(self, table: str, row: Row) -> None:
         """Takes in a stored row."""
+        key = self._key_of[table](row)
         if self.tables[table].group:
-            self.insert(table, row)
-        else:
-            self.rows[table][self._key_of[table](row)] = row
+            self._place(table, key)
+        self.rows[table][key] = row
 
     def put(self, table: str, row: Row) -> None:
-        """A new or changed row; a new one of an ordered group is inserted instead."""
+        """A new or changed row; a new one of an ordered group is inserted instead, into its place."""
         key = self._key_of[table](row)
         self.rows[table][key] = row
         self.changed[table][key] = None
@@ -92,17 +92,20 @@ class Rows:
         self.changed[table][key] = None
 
     def insert(self, table: str, row: Row) -> tuple[Row | None, list[Row]]:
-        """A row of an ordered group, to its place; answers the one that comes just before it there, and those after it.
-
-        One with the same key is replaced. What is loaded is inserted too, and is no change until it is put.
-        """
+        """A new row of an ordered group, or another with its key; answers the one just before it there, and those after it."""
         key, kept = self._key_of[table](row), self.rows[table]
+        keys, at = self._place(table, key)
+        kept[key] = row
+        self.changed[table][key] = None
+        return kept[keys[at - 1]] if at else None, [kept[later] for later in keys[at + 1 :]]
+
+    def _place(self, table: str, key: Key) -> tuple[list[Key], int]:
+        """The keys of the key's group, with it among them, and where."""
         keys = self._groups[table].setdefault(key[: self.tables[table].group], [])
         at = len(keys) if not keys or keys[-1] < key else bisect_left(keys, key)
-        if key not in kept:
+        if at == len(keys) or keys[at] != key:
             keys.insert(at, key)
-        kept[key] = row
-        return kept[keys[at - 1]] if at else None, [kept[later] for later in keys[at + 1 :]]
+        return keys, at
 
 
 class Needs(NamedTuple):

@@ -57,7 +57,6 @@ def _insert(rows: Rows, line: Row) -> None:
     previous, later = rows.insert(TABLE.name, line)
     for bucket, change in CHANGES:
         line[bucket] = previous[bucket] + line[change] if previous else line[change]
-    rows.put(TABLE.name, line)
     for one in later:
         rows.put(TABLE.name, {**one, **{bucket: one[bucket] + line[change] for bucket, change in CHANGES}})
 
