@@ -34,7 +34,8 @@ app = typer.Typer(
 )
 
 
-def _time(text: str) -> datetime:
+def time_option(text: str) -> datetime:
+    """The value of an option that is a time. Raises typer.BadParameter."""
     try:
         return parse_instant(text)
     except ValueError as error:
@@ -43,11 +44,11 @@ def _time(text: str) -> datetime:
 
 AsOf = Annotated[
     datetime | None,
-    typer.Option(parser=_time, metavar="TIME", help="Only what occurred at or before this RFC 3339 time."),
+    typer.Option(parser=time_option, metavar="TIME", help="Only what occurred at or before this RFC 3339 time."),
 ]
 KnownAt = Annotated[
     datetime | None,
-    typer.Option(parser=_time, metavar="TIME", help="Only what was recorded at or before this RFC 3339 time."),
+    typer.Option(parser=time_option, metavar="TIME", help="Only what was recorded at or before this RFC 3339 time."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs; amounts in minor units.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV, for finance; amounts in minor units.")]

@@ -26,6 +26,7 @@ from replay.cli.common import (
     require_kind,
     require_one_format,
     source,
+    time_option,
 )
 from replay.export.csv import text
 from replay.finance import tables as finance_tables
@@ -34,25 +35,19 @@ from replay.finance.reconcile import reconcile as reconcile_report
 from replay.finance.settlement_report import Unreadable, read
 from replay.finance.statement import Standing, Statement
 from replay.finance.statement import statement as statement_of
-from replay.values import parse_instant
 
 STDIN = Path("-")
 
 
-def _time(given: str) -> datetime:
-    try:
-        return parse_instant(given)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
 Since = Annotated[
     datetime | None,
-    typer.Option("--from", parser=_time, metavar="TIME", help="From this RFC 3339 time on; else from the beginning."),
+    typer.Option(
+        "--from", parser=time_option, metavar="TIME", help="From this RFC 3339 time on; else from the beginning."
+    ),
 ]
 Until = Annotated[
     datetime | None,
-    typer.Option("--to", parser=_time, metavar="TIME", help="Before this RFC 3339 time; else to the end."),
+    typer.Option("--to", parser=time_option, metavar="TIME", help="Before this RFC 3339 time; else to the end."),
 ]
 
 

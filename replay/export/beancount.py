@@ -38,11 +38,7 @@ def lines(
 ) -> Iterator[str]:
     """The file, piece by piece. Beancount orders directives by date itself, so `open` may stand at the end."""
     made = journal(source, as_of=as_of, known_at=known_at, on_events=on_events)
-    yield f"; {made.title}\n; Debits are positive. Dates are UTC.\n"
-    for transaction in made.transactions:
-        yield _transaction(transaction)
-    for closing in made.end.closings():
-        yield _closing(closing)
+    yield from made.written(_transaction, _closing)
     yield from _opens(made)
 
 

@@ -24,11 +24,7 @@ def lines(
 ) -> Iterator[str]:
     """The journal, piece by piece: transactions in the order of the log, then what they must come to, then the declarations."""
     made = journal(source, as_of=as_of, known_at=known_at, on_events=on_events)
-    yield f"; {made.title}\n; Debits are positive. Dates are UTC.\ndecimal-mark .\n"
-    for transaction in made.transactions:
-        yield _transaction(transaction)
-    for closing in made.end.closings():
-        yield _closing(closing)
+    yield from made.written(_transaction, _closing, "decimal-mark .\n")
     yield from _declarations(made)
 
 

@@ -6,7 +6,7 @@ stands on the UTC date of its `occurred_at`, and balances are those at the end o
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -76,6 +76,14 @@ class Journal:
         as_of = f", as of {instant(self.as_of)}" if self.as_of else ""
         known_at = f", as known at {instant(self.known_at)}" if self.known_at else ""
         return f"The ledger's postings, exported by replay up to position {self.position}{as_of}{known_at}"
+
+    def written(
+        self, transaction: Callable[[Transaction], str], closing: Callable[[Closing], str], preface: str = ""
+    ) -> Iterator[str]:
+        """As a file, piece by piece: what it is, transactions in the order of the log, then what they must come to."""
+        yield f"; {self.title}\n; Debits are positive. Dates are UTC.\n{preface}"
+        yield from map(transaction, self.transactions)
+        yield from map(closing, self.end.closings())
 
 
 class Totals:

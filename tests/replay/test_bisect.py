@@ -1,6 +1,5 @@
 """`replay bisect`: the first event after which a condition is false, held against looking at every one of them."""
 
-import os
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from replay.debug.timeline import timeline
 from replay.live import Live
 from tests.history import DAY, History, Recorded, utc
 from tests.replay.conftest import Copy, Replay
+from tests.replay.goldens import require_golden
 from tests.replay.made import HISTORIES, Made, payouts, source_of, source_of_events
 from tests.replay.story import ADA, BOB, contract, payout
 
@@ -346,13 +346,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_the_output_is_the_golden_one(replay: Replay, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`REPLAY_GOLDEN=write pytest tests/replay` writes them anew. Exit status 1: it was broken; 0: it holds."""
+    """Exit status 1: it was broken; 0: it holds."""
     result = replay(*OUTPUTS[name])
     assert (result.exit_code, result.stderr) == (int("holds" not in name), "")
-    golden = GOLDEN / name
-    if os.environ.get("REPLAY_GOLDEN") == "write":
-        golden.write_bytes(result.stdout_bytes)
-    assert result.stdout == golden.read_text(encoding="utf-8")
+    require_golden(GOLDEN / name, result.stdout)
     monkeypatch.setenv("COLUMNS", "40")
     assert replay(*OUTPUTS[name]).stdout_bytes == result.stdout_bytes
 

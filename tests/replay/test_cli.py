@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from replay.cli import app
 from replay.live import Live
 from replay.output import printable
 from tests.replay.conftest import Copy, Replay
+from tests.replay.goldens import require_golden
 from tests.replay.story import ACME, ADA, BOB, EVE, PAYROLLS, contract, cycle_payout, payout
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -59,14 +59,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_the_output_is_the_golden_one(replay: Replay, name: str) -> None:
-    """`REPLAY_GOLDEN=write pytest tests/replay` writes them anew."""
     result = replay(*OUTPUTS[name])
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
-    golden = GOLDEN / name
-    if os.environ.get("REPLAY_GOLDEN") == "write":
-        golden.write_bytes(result.stdout_bytes)
-    assert result.stdout == golden.read_text(encoding="utf-8")
+    require_golden(GOLDEN / name, result.stdout)
 
 
 def test_there_is_no_other_golden_file() -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from datetime import timedelta
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -24,6 +23,7 @@ from replay.history import history as history_of
 from replay.live import Live
 from tests.history import DAY, History
 from tests.replay.conftest import Replay
+from tests.replay.goldens import require_golden
 from tests.replay.made import HISTORIES, Made, payouts, source_of
 from tests.replay.story import ADA, BOB, PAYROLLS, at, contract, cycle_payout, payout
 
@@ -351,13 +351,9 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_the_output_is_the_golden_one(replay: Replay, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`REPLAY_GOLDEN=write pytest tests/replay` writes them anew."""
     result = replay(*OUTPUTS[name])
     assert (result.exit_code, result.stderr) == (0, "")
-    golden = GOLDEN / name
-    if os.environ.get("REPLAY_GOLDEN") == "write":
-        golden.write_bytes(result.stdout_bytes)
-    assert result.stdout == golden.read_text(encoding="utf-8")
+    require_golden(GOLDEN / name, result.stdout)
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     assert replay(*OUTPUTS[name]).stdout_bytes == result.stdout_bytes

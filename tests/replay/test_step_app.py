@@ -22,6 +22,7 @@ from replay.debug.stepping import numbers
 from replay.debug.timeline import Timeline, timeline
 from replay.live import Live
 from tests.replay.conftest import Copy
+from tests.replay.goldens import require_golden
 from tests.replay.story import contract, payout
 
 GOLDEN = Path(__file__).parent / "golden_debugging" / "step-screen.txt"
@@ -75,9 +76,7 @@ def line(shown: str, number: int) -> str:
 def test_the_screen_is_the_golden_one(found: Timeline) -> None:
     """All of it at 80x24: the timeline, the event with its rules, what changed, the keys."""
     shown = after(StepApp(found), "right", "right", "right")
-    if os.environ.get("REPLAY_GOLDEN") == "write":
-        GOLDEN.write_text(shown, encoding="utf-8")
-    assert shown == GOLDEN.read_text(encoding="utf-8")
+    require_golden(GOLDEN, shown)
     assert all(len(one) <= SIZE[0] for one in shown.splitlines())
     assert len(shown.splitlines()) == SIZE[1]
 

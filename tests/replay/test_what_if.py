@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.history import History
 from tests.replay import dispute
 from tests.replay.archives import Log
 from tests.replay.conftest import Replay
+from tests.replay.goldens import require_golden
 from tests.replay.lives import Life
 from tests.replay.story import ACME, ADA, BOB, EVE, at, contract, cycle_payout, payout
 
@@ -254,14 +254,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_the_output_is_the_golden_one(replay: Replay, name: str) -> None:
-    """`REPLAY_GOLDEN=write pytest tests/replay` writes them anew."""
     result = replay("what-if", *OUTPUTS[name])
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
-    golden = GOLDEN / name
-    if os.environ.get("REPLAY_GOLDEN") == "write":
-        golden.write_bytes(result.stdout_bytes)
-    assert result.stdout == golden.read_text(encoding="utf-8")
+    require_golden(GOLDEN / name, result.stdout)
 
 
 def test_what_is_added_is_carried_out_or_refused_as_it_would_have_been(replay: Replay, tmp_path: Path) -> None:
