@@ -87,27 +87,21 @@ def _instant(at: datetime) -> Any:
 
 
 def _by_rule(events: Table, rules: Sequence[Rule]) -> Table:
-    """The sides of the postings that the rules make.
-
-    A rule moves an amount as it stands in the event, so it may as well be applied to sums: events that agree in everything that
-    the rules look at are added up first, and what is joined with the rules is as small as the result. Amounts of
-    events are never negative, so a sum of zero is of zeros, which post nothing.
-    """
+    """The sides of the postings that the rules make."""
     table = rules_table(rules)
     owners = sorted({account_of(template)[0] for rule in rules for template in (rule.debit, rule.credit)} - {""})
     conditions = sorted({rule.when[0] for rule in rules if rule.when})
     amounts = sorted({rule.amount for rule in rules})
     moving = events.filter(_.type.isin(sorted({rule.topic for rule in rules})))
-    sums = moving.group_by(sorted({"type", "currency", *owners, *conditions})).agg(
-        **{name: _[name].cast(_AMOUNT).sum().cast(_SUM) for name in amounts}
+    joined = moving.join(table, moving.type == table.rule_topic)
+    sides = joined.select(
+        account=ibis.ifelse(joined.owner == "", joined.bucket, _named(joined, "owner", owners).concat(joined.bucket)),
+        currency=_.currency,
+        side=_.side,
+        amount=_named(joined, "moves", amounts).cast(_AMOUNT),
+        applies=(_.when_field == "") | (_named(joined, "when_field", conditions) == _.when_value),
     )
-    joined = sums.join(table, sums.type == table.rule_topic)
-    applies = (_.when_field == "") | (_named(joined, "when_field", conditions) == _.when_value)
-    account: Any = ibis.ifelse(joined.owner == "", joined.bucket, _named(joined, "owner", owners).concat(joined.bucket))
-    sides = joined.filter(applies).select(
-        account=account, currency=_.currency, side=_.side, amount=_named(joined, "moves", amounts)
-    )
-    return sides.filter(_.amount > 0)
+    return sides.filter(_.applies, _.amount > 0).drop("applies")
 
 
 def _named(joined: Table, name: str, fields: Sequence[str]) -> Any:
@@ -123,5 +117,5 @@ def _stated(events: Table) -> Table:
         account=_.posting.account,
         currency=_.posting.currency,
         side=_.posting.direction,
-        amount=_.posting.amount.cast(_AMOUNT).cast(_SUM),
+        amount=_.posting.amount.cast(_AMOUNT),
     )
