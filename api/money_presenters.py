@@ -1,6 +1,9 @@
 """From states to the JSON of answers: payouts, funds, events and corrections. Amounts are minor units."""
 
+from datetime import date, datetime
 from typing import Any
+
+import msgspec
 
 from api.presenters import Json, Texts, Wanted, text_of
 from ledger import ids
@@ -143,7 +146,7 @@ def line(one: Line) -> Json:
 
 def event(view: EventView) -> Json:
     """An event as it was written. Names and free text stay in the vault: it shows their ids and digests."""
-    fields = view.event.model_dump()
+    fields = msgspec.to_builtins(view.event, builtin_types=(datetime, date))
     stamp = {name: fields.pop(name) for name in STAMP}
     return {
         "id": view.id,

@@ -18,6 +18,7 @@ from eventsourcing.domain import DomainEvent
 from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder
 from eventsourcing.projection import ApplicationSubscription
 from eventsourcing.utils import register_topic
+from msgspec.structs import asdict
 from pydantic import BaseModel
 
 from benchmarks import library
@@ -61,7 +62,7 @@ def own_class(topic: str, fields: tuple[str, ...]) -> type[DomainEvent]:
 def as_library(value: Any) -> Any:
     """A value as the library's transcoder takes it: instants as they are, which it writes and reads as such."""
     if isinstance(value, BaseModel):
-        return {name: as_library(item) for name, item in vars(value).items()}
+        return {name: as_library(item) for name, item in asdict(value).items()}
     if isinstance(value, tuple):
         return [as_library(item) for item in value]
     return value.isoformat() if type(value) is date else value

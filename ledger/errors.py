@@ -29,6 +29,10 @@ class VersionConflict(LedgerError):
         super().__init__(f"{stream} is at version {actual}, not {expected}: read it again, then send the command again")
 
 
+class Invalid(LedgerError):
+    """An event with fields that it cannot have: which, and why. Nothing was decided."""
+
+
 class Contention(LedgerError):
     """Others kept writing to the same objects: nothing was written; 503, send the command again."""
 

@@ -8,12 +8,14 @@ payout moves by itself next, as decided then; null is never. Names, addresses an
 """
 
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict
+import msgspec
+from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import core_schema
 
 from ledger.calendar import Cadence
+from ledger.errors import Invalid
 from ledger.money import Amount, AmountOrZero, Currency, HourlyRate
 from ledger.rules import RULES
 
@@ -44,20 +46,26 @@ class _Utc:
 Instant = Annotated[datetime, _Utc]
 
 
-class Value(BaseModel):
-    """What events are made of: frozen, strict, closed."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """What events are made of: frozen, closed. To make one checks nothing; `require_valid` does, before it is written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """An object of the class, whose every field is as strict as its annotation."""
+        hints = get_type_hints(cls, include_extras=True)
+        fields = {name: core_schema.model_field(handler.generate_schema(hints[name])) for name in cls.__struct_fields__}
+        made = core_schema.is_instance_schema(cls)
+        return core_schema.chain_schema([made, core_schema.model_fields_schema(fields, from_attributes=True)])
 
 
-class Sealed(Value):
+class Sealed(Value, frozen=True, kw_only=True):
     """A text in the vault: its id there, and the SHA-256 (hex) of its salt and its UTF-8 bytes."""
 
     id: str
     sha256: str
 
 
-class Source(Value):
+class Source(Value, frozen=True, kw_only=True):
     """What a payout pays for. `id` is the milestone, bonus or payroll; a cycle has only its interval."""
 
     type: SourceType
@@ -66,7 +74,7 @@ class Source(Value):
     end: Instant | None = None
 
 
-class PayoutTerms(Value):
+class PayoutTerms(Value, frozen=True, kw_only=True):
     """The payout that an approval, close, bonus or payroll makes: it derives its id from what made it."""
 
     payout_id: str
@@ -77,7 +85,7 @@ class PayoutTerms(Value):
     review_deadline: Instant | None
 
 
-class MilestoneTerms(Value):
+class MilestoneTerms(Value, frozen=True, kw_only=True):
     """A milestone as the client described it."""
 
     milestone_id: str
@@ -85,7 +93,7 @@ class MilestoneTerms(Value):
     amount: Amount
 
 
-class Posting(Value):
+class Posting(Value, frozen=True, kw_only=True):
     """One side of a double entry, as an adjustment states it."""
 
     account: str
@@ -94,7 +102,7 @@ class Posting(Value):
     currency: Currency
 
 
-class Event(Value):
+class Event(Value, frozen=True, kw_only=True):
     """What every event carries (rule 28).
 
     `actor` is `role:id` of who did it, `system` for what happens by itself. `occurred_at` is when it is true, `recorded_at`
@@ -114,19 +122,19 @@ class Event(Value):
 # Client
 
 
-class ClientEvent(Event):
+class ClientEvent(Event, frozen=True, kw_only=True):
     """On the client's own stream."""
 
     client_id: str
 
 
-class ClientRegistered(ClientEvent):
+class ClientRegistered(ClientEvent, frozen=True, kw_only=True):
     TOPIC = "client.registered.v1"
     name: Sealed
     email: Sealed
 
 
-class BillingMethodSet(ClientEvent):
+class BillingMethodSet(ClientEvent, frozen=True, kw_only=True):
     """`overdue`: the payouts whose charge had failed by then; each is attempted at once (rule 24)."""
 
     TOPIC = "client.billing_method_set.v1"
@@ -134,7 +142,7 @@ class BillingMethodSet(ClientEvent):
     overdue: tuple[str, ...]
 
 
-class ConversionRecorded(ClientEvent):
+class ConversionRecorded(ClientEvent, frozen=True, kw_only=True):
     """The client may hire this freelancer off the platform although they met on it (rule 2)."""
 
     TOPIC = "client.conversion_recorded.v1"
@@ -143,20 +151,20 @@ class ConversionRecorded(ClientEvent):
     freelancer_email: Sealed
 
 
-class ClientErased(ClientEvent):
+class ClientErased(ClientEvent, frozen=True, kw_only=True):
     """The texts of the client in the vault are erased (rule 28): history stays whole, and shows that this happened."""
 
     TOPIC = "client.erased.v1"
 
 
-class PaymentOverdue(ClientEvent):
+class PaymentOverdue(ClientEvent, frozen=True, kw_only=True):
     """A payout's charge has failed for the first time."""
 
     TOPIC = "client.payment_overdue.v1"
     payout_id: str
 
 
-class PaymentSettled(ClientEvent):
+class PaymentSettled(ClientEvent, frozen=True, kw_only=True):
     """A payout that was overdue has been charged."""
 
     TOPIC = "client.payment_settled.v1"
@@ -166,19 +174,19 @@ class PaymentSettled(ClientEvent):
 # Freelancer
 
 
-class FreelancerEvent(Event):
+class FreelancerEvent(Event, frozen=True, kw_only=True):
     """On the freelancer's own stream, which decides withdrawals."""
 
     freelancer_id: str
 
 
-class FreelancerRegistered(FreelancerEvent):
+class FreelancerRegistered(FreelancerEvent, frozen=True, kw_only=True):
     TOPIC = "freelancer.registered.v1"
     name: Sealed
     email: Sealed
 
 
-class PayoutMethodSet(FreelancerEvent):
+class PayoutMethodSet(FreelancerEvent, frozen=True, kw_only=True):
     """`contracts`: the accepted contracts that waited for it (rule 1)."""
 
     TOPIC = "freelancer.payout_method_set.v1"
@@ -186,20 +194,20 @@ class PayoutMethodSet(FreelancerEvent):
     contracts: tuple[str, ...]
 
 
-class FreelancerErased(FreelancerEvent):
+class FreelancerErased(FreelancerEvent, frozen=True, kw_only=True):
     """The texts of the freelancer in the vault are erased (rule 28): history stays whole, and shows that this happened."""
 
     TOPIC = "freelancer.erased.v1"
 
 
-class PayoutMethodAwaited(FreelancerEvent):
+class PayoutMethodAwaited(FreelancerEvent, frozen=True, kw_only=True):
     """A contract was accepted before there was a payout method (rule 1)."""
 
     TOPIC = "freelancer.payout_method_awaited.v1"
     contract_id: str
 
 
-class FundsEvent(FreelancerEvent):
+class FundsEvent(FreelancerEvent, frozen=True, kw_only=True):
     """What the payout's event of the same transaction did to what the freelancer can withdraw."""
 
     payout_id: str
@@ -208,21 +216,21 @@ class FundsEvent(FreelancerEvent):
     currency: Currency
 
 
-class FundsReleased(FundsEvent):
+class FundsReleased(FundsEvent, frozen=True, kw_only=True):
     TOPIC = "freelancer.funds_released.v1"
 
 
-class FundsReversed(FundsEvent):
+class FundsReversed(FundsEvent, frozen=True, kw_only=True):
     TOPIC = "freelancer.funds_reversed.v1"
     reversal_id: str
 
 
-class FundsReinstated(FundsEvent):
+class FundsReinstated(FundsEvent, frozen=True, kw_only=True):
     TOPIC = "freelancer.funds_reinstated.v1"
     reversal_id: str
 
 
-class FundsAdjusted(FreelancerEvent):
+class FundsAdjusted(FreelancerEvent, frozen=True, kw_only=True):
     """An approved adjustment credited or debited what is available (rule 27)."""
 
     TOPIC = "freelancer.funds_adjusted.v1"
@@ -232,31 +240,31 @@ class FundsAdjusted(FreelancerEvent):
     currency: Currency
 
 
-class WithdrawalEvent(FreelancerEvent):
+class WithdrawalEvent(FreelancerEvent, frozen=True, kw_only=True):
     withdrawal_id: str
     amount: Amount
     currency: Currency
 
 
-class WithdrawalRequested(WithdrawalEvent):
+class WithdrawalRequested(WithdrawalEvent, frozen=True, kw_only=True):
     """The amount has left what is available and is in transit (rule 25)."""
 
     TOPIC = "freelancer.withdrawal_requested.v1"
     method: Sealed
 
 
-class WithdrawalSubmitted(WithdrawalEvent):
+class WithdrawalSubmitted(WithdrawalEvent, frozen=True, kw_only=True):
     """The processor has taken the transfer; its outcome is asked for at `settles_at`."""
 
     TOPIC = "freelancer.withdrawal_submitted.v1"
     settles_at: Instant
 
 
-class WithdrawalPaid(WithdrawalEvent):
+class WithdrawalPaid(WithdrawalEvent, frozen=True, kw_only=True):
     TOPIC = "freelancer.withdrawal_paid.v1"
 
 
-class WithdrawalFailed(WithdrawalEvent):
+class WithdrawalFailed(WithdrawalEvent, frozen=True, kw_only=True):
     """The transfer failed: the amount is available again."""
 
     TOPIC = "freelancer.withdrawal_failed.v1"
@@ -266,19 +274,19 @@ class WithdrawalFailed(WithdrawalEvent):
 # Contract
 
 
-class ContractEvent(Event):
+class ContractEvent(Event, frozen=True, kw_only=True):
     contract_id: str
     client_id: str
     freelancer_id: str
 
 
-class ClosingContractEvent(ContractEvent):
+class ClosingContractEvent(ContractEvent, frozen=True, kw_only=True):
     """One after which the contract's next close may be another."""
 
     next_close: Instant | None = None
 
 
-class ContractOffered(ContractEvent):
+class ContractOffered(ContractEvent, frozen=True, kw_only=True):
     """`amount` is the hourly rate (hourly) or the rate for a cycle (fixed rate); fixed-price work has milestones."""
 
     TOPIC = "contract.offered.v1"
@@ -297,80 +305,80 @@ class ContractOffered(ContractEvent):
     outcome: Outcome | None
 
 
-class OfferAccepted(ContractEvent):
+class OfferAccepted(ContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.offer_accepted.v1"
     payout_method_on_file: bool
 
 
-class OfferDeclined(ContractEvent):
+class OfferDeclined(ContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.offer_declined.v1"
     reason: Sealed | None = None
 
 
-class OfferWithdrawn(ContractEvent):
+class OfferWithdrawn(ContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.offer_withdrawn.v1"
     reason: Sealed | None = None
 
 
-class PayoutMethodConfirmed(ContractEvent):
+class PayoutMethodConfirmed(ContractEvent, frozen=True, kw_only=True):
     """The freelancer of an accepted contract now has a payout method (rule 1)."""
 
     TOPIC = "contract.payout_method_confirmed.v1"
 
 
-class QuestionnaireAnswered(ContractEvent):
+class QuestionnaireAnswered(ContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.questionnaire_answered.v1"
     answers: Sealed
 
 
-class ClassificationRecommended(ContractEvent):
+class ClassificationRecommended(ContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.classification_recommended.v1"
     outcome: Outcome
     reasons: Sealed
 
 
-class ClassificationDecided(ContractEvent):
+class ClassificationDecided(ContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.classification_decided.v1"
     outcome: Outcome
 
 
-class EmployerOfRecordSet(ContractEvent):
+class EmployerOfRecordSet(ContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.employer_of_record_set.v1"
     eor_id: str
     name: Sealed
     pay_schedule: PaySchedule
 
 
-class ContractActivated(ClosingContractEvent):
+class ContractActivated(ClosingContractEvent, frozen=True, kw_only=True):
     """`anchor`: the Monday from which billing cycles are counted."""
 
     TOPIC = "contract.activated.v1"
     anchor: Instant
 
 
-class ContractSuspended(ClosingContractEvent):
+class ContractSuspended(ClosingContractEvent, frozen=True, kw_only=True):
     """A payout's charge has failed for the fifth time (rule 24)."""
 
     TOPIC = "contract.suspended.v1"
     payout_id: str
 
 
-class ContractResumed(ClosingContractEvent):
+class ContractResumed(ClosingContractEvent, frozen=True, kw_only=True):
     """None of the contract's payouts is due or failed any more (rule 24)."""
 
     TOPIC = "contract.resumed.v1"
 
 
-class ContractCompleted(ClosingContractEvent):
+class ContractCompleted(ClosingContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.completed.v1"
     reason: Sealed | None = None
 
 
-class MilestoneEvent(ContractEvent):
+class MilestoneEvent(ContractEvent, frozen=True, kw_only=True):
     milestone_id: str
 
 
-class MilestoneAdded(MilestoneEvent):
+class MilestoneAdded(MilestoneEvent, frozen=True, kw_only=True):
     """`requested`: by the freelancer, and not part of the contract until the client approves (rule 8)."""
 
     TOPIC = "contract.milestone_added.v1"
@@ -380,30 +388,30 @@ class MilestoneAdded(MilestoneEvent):
     requested: bool
 
 
-class MilestoneRequestApproved(MilestoneEvent):
+class MilestoneRequestApproved(MilestoneEvent, frozen=True, kw_only=True):
     TOPIC = "contract.milestone_request_approved.v1"
 
 
-class MilestoneRequestDeclined(MilestoneEvent):
+class MilestoneRequestDeclined(MilestoneEvent, frozen=True, kw_only=True):
     TOPIC = "contract.milestone_request_declined.v1"
 
 
-class MilestoneActivated(MilestoneEvent):
+class MilestoneActivated(MilestoneEvent, frozen=True, kw_only=True):
     TOPIC = "contract.milestone_activated.v1"
 
 
-class MilestoneSubmitted(MilestoneEvent):
+class MilestoneSubmitted(MilestoneEvent, frozen=True, kw_only=True):
     TOPIC = "contract.milestone_submitted.v1"
     message: Sealed | None = None
     review_deadline: Instant
 
 
-class ChangesRequested(MilestoneEvent):
+class ChangesRequested(MilestoneEvent, frozen=True, kw_only=True):
     TOPIC = "contract.changes_requested.v1"
     message: Sealed | None = None
 
 
-class MilestoneApproved(MilestoneEvent):
+class MilestoneApproved(MilestoneEvent, frozen=True, kw_only=True):
     """By the client, or `by_silence` as of the review deadline (rule 12)."""
 
     TOPIC = "contract.milestone_approved.v1"
@@ -412,7 +420,7 @@ class MilestoneApproved(MilestoneEvent):
     payout: PayoutTerms
 
 
-class TimeLogged(ClosingContractEvent):
+class TimeLogged(ClosingContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.time_logged.v1"
     entry_id: str
     date: date
@@ -420,19 +428,19 @@ class TimeLogged(ClosingContractEvent):
     memo: Sealed | None = None
 
 
-class TimeCorrected(ClosingContractEvent):
+class TimeCorrected(ClosingContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.time_corrected.v1"
     entry_id: str
     minutes: int
     memo: Sealed | None = None
 
 
-class TimeRemoved(ClosingContractEvent):
+class TimeRemoved(ClosingContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.time_removed.v1"
     entry_id: str
 
 
-class TimesheetLocked(ClosingContractEvent):
+class TimesheetLocked(ClosingContractEvent, frozen=True, kw_only=True):
     """The week starting at `week` can no longer be corrected; `amount` is its price, rounded once (rules 14, 15)."""
 
     TOPIC = "contract.timesheet_locked.v1"
@@ -441,7 +449,7 @@ class TimesheetLocked(ClosingContractEvent):
     amount: AmountOrZero
 
 
-class CycleClosed(ClosingContractEvent):
+class CycleClosed(ClosingContractEvent, frozen=True, kw_only=True):
     """A billing cycle of time or of a fixed rate was closed; null `payout`: it came to nothing (rules 15, 16, 17)."""
 
     TOPIC = "contract.cycle_closed.v1"
@@ -450,7 +458,7 @@ class CycleClosed(ClosingContractEvent):
     payout: PayoutTerms | None
 
 
-class BonusGranted(ClosingContractEvent):
+class BonusGranted(ClosingContractEvent, frozen=True, kw_only=True):
     """`invoice_at`: the close at which it is charged (rule 20)."""
 
     TOPIC = "contract.bonus_granted.v1"
@@ -460,13 +468,13 @@ class BonusGranted(ClosingContractEvent):
     invoice_at: Instant
 
 
-class BonusInvoiced(ClosingContractEvent):
+class BonusInvoiced(ClosingContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.bonus_invoiced.v1"
     bonus_id: str
     payout: PayoutTerms
 
 
-class PayrollRecorded(ContractEvent):
+class PayrollRecorded(ContractEvent, frozen=True, kw_only=True):
     """The Employer of Record ran its payroll (rule 4)."""
 
     TOPIC = "contract.payroll_recorded.v1"
@@ -476,7 +484,7 @@ class PayrollRecorded(ContractEvent):
     payout: PayoutTerms
 
 
-class NotificationSent(ContractEvent):
+class NotificationSent(ContractEvent, frozen=True, kw_only=True):
     """An e-mail was handed to the mail system; `about` is the event it tells of."""
 
     TOPIC = "contract.notification_sent.v1"
@@ -487,7 +495,7 @@ class NotificationSent(ContractEvent):
 # Payout
 
 
-class PayoutEvent(Event):
+class PayoutEvent(Event, frozen=True, kw_only=True):
     """On a payout's stream. `payee` is the freelancer, or the Employer of Record of a payroll (rule 4)."""
 
     payout_id: str
@@ -498,14 +506,14 @@ class PayoutEvent(Event):
     currency: Currency
 
 
-class PayoutDue(PayoutEvent):
+class PayoutDue(PayoutEvent, frozen=True, kw_only=True):
     TOPIC = "payout.due.v1"
     source: Source
     amount: Amount
     review_deadline: Instant | None
 
 
-class ChargeRequested(PayoutEvent):
+class ChargeRequested(PayoutEvent, frozen=True, kw_only=True):
     """An attempt is in flight, under `key`: the processor is asked under it until it gives an outcome (rule 24)."""
 
     TOPIC = "payout.charge_requested.v1"
@@ -515,7 +523,7 @@ class ChargeRequested(PayoutEvent):
     method: Sealed
 
 
-class PayoutCharged(PayoutEvent):
+class PayoutCharged(PayoutEvent, frozen=True, kw_only=True):
     """`occurred_at` is the processor's time; `release_at` is null under an open objection (rules 21 to 23)."""
 
     TOPIC = "payout.charged.v1"
@@ -527,7 +535,7 @@ class PayoutCharged(PayoutEvent):
     next_release_at: Instant | None
 
 
-class ChargeFailed(PayoutEvent):
+class ChargeFailed(PayoutEvent, frozen=True, kw_only=True):
     """`next_attempt_at` is null when none is scheduled: the decline is final, or it was the tenth (rule 24)."""
 
     TOPIC = "payout.charge_failed.v1"
@@ -537,31 +545,31 @@ class ChargeFailed(PayoutEvent):
     next_attempt_at: Instant | None
 
 
-class HoldElapsed(PayoutEvent):
+class HoldElapsed(PayoutEvent, frozen=True, kw_only=True):
     TOPIC = "payout.hold_elapsed.v1"
     next_release_at: Instant | None
 
 
-class PayoutReleased(PayoutEvent):
+class PayoutReleased(PayoutEvent, frozen=True, kw_only=True):
     """`amount` has moved from pending to available (rule 23)."""
 
     TOPIC = "payout.released.v1"
     amount: Amount
 
 
-class ObjectionRaised(PayoutEvent):
+class ObjectionRaised(PayoutEvent, frozen=True, kw_only=True):
     TOPIC = "payout.objection_raised.v1"
     reason: Sealed
     next_release_at: Instant | None
 
 
-class ObjectionWithdrawn(PayoutEvent):
+class ObjectionWithdrawn(PayoutEvent, frozen=True, kw_only=True):
     TOPIC = "payout.objection_withdrawn.v1"
     release_at: Instant | None
     next_release_at: Instant | None
 
 
-class PayoutReduced(PayoutEvent):
+class PayoutReduced(PayoutEvent, frozen=True, kw_only=True):
     """The freelancer settled the objection for `amount`; `returned` goes back to the client (rule 18)."""
 
     TOPIC = "payout.reduced.v1"
@@ -572,7 +580,7 @@ class PayoutReduced(PayoutEvent):
     next_release_at: Instant | None
 
 
-class PayoutReversed(PayoutEvent):
+class PayoutReversed(PayoutEvent, frozen=True, kw_only=True):
     """Charged money was taken back, from pending and from available as stated (rule 26)."""
 
     TOPIC = "payout.reversed.v1"
@@ -585,7 +593,7 @@ class PayoutReversed(PayoutEvent):
     next_release_at: Instant | None
 
 
-class ReversalReinstated(PayoutEvent):
+class ReversalReinstated(PayoutEvent, frozen=True, kw_only=True):
     """A chargeback was won: the money is back where it was taken from (rule 26)."""
 
     TOPIC = "payout.reversal_reinstated.v1"
@@ -596,7 +604,7 @@ class ReversalReinstated(PayoutEvent):
     next_release_at: Instant | None
 
 
-class RefundPaid(PayoutEvent):
+class RefundPaid(PayoutEvent, frozen=True, kw_only=True):
     """The processor has sent a reduction or a refund back to the client."""
 
     TOPIC = "payout.refund_paid.v1"
@@ -608,14 +616,14 @@ class RefundPaid(PayoutEvent):
 # Adjustment
 
 
-class AdjustmentEvent(Event):
+class AdjustmentEvent(Event, frozen=True, kw_only=True):
     """`person` is who holds the operator's key (rule 27)."""
 
     adjustment_id: str
     person: str
 
 
-class AdjustmentProposed(AdjustmentEvent):
+class AdjustmentProposed(AdjustmentEvent, frozen=True, kw_only=True):
     TOPIC = "adjustment.proposed.v1"
     reason: Sealed
     corrects_event_id: str
@@ -623,7 +631,7 @@ class AdjustmentProposed(AdjustmentEvent):
     effective_at: Instant | None
 
 
-class AdjustmentApproved(AdjustmentEvent):
+class AdjustmentApproved(AdjustmentEvent, frozen=True, kw_only=True):
     """`occurred_at` is the stated instant, or that of the approval."""
 
     TOPIC = "adjustment.approved.v1"
@@ -639,12 +647,24 @@ EVENTS: dict[str, type[Event]] = {cls.TOPIC: cls for cls in _leaves(Event)}
 """Every event class by its topic. A stored topic is looked up here and nowhere else."""
 
 
+_VALIDATE = {cls: TypeAdapter(cls, config=ConfigDict(strict=True)).validator.validate_python for cls in EVENTS.values()}
+
+
+def require_valid(event: Event) -> None:
+    """Raises Invalid for an event with fields that are not what their annotations say."""
+    try:
+        _VALIDATE[type(event)](event)
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise Invalid("; ".join(wrong)) from error
+
+
 def sealed_in(value: Any) -> list[Sealed]:
     """Every vault reference inside an event or a value."""
     if isinstance(value, Sealed):
         return [value]
-    if isinstance(value, BaseModel):
-        return [found for name in type(value).model_fields for found in sealed_in(getattr(value, name))]
+    if isinstance(value, Value):
+        return [found for name in value.__struct_fields__ for found in sealed_in(getattr(value, name))]
     if isinstance(value, tuple):
         return [found for item in value for found in sealed_in(item)]
     return []

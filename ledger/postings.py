@@ -6,12 +6,14 @@ An account's balance is credits less debits, in minor units: what the platform o
 therefore negative: that is what the processor holds for the platform.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ledger.events import AdjustmentApproved, Event, Posting
 
 PROCESSOR = "processor"
 PLATFORM = "platform:adjustments"
+CURRENCY = "currency"
+"""The field that every event of a rule names its currency in."""
 BUCKETS = ("pending", "available", "in_transit")
 
 
@@ -81,8 +83,8 @@ class _Account(NamedTuple):
     field: str | None
     rest: str
 
-    def of(self, fields: dict[str, Any]) -> str:
-        return self.rest if self.field is None else fields[self.field] + self.rest
+    def of(self, event: Event) -> str:
+        return self.rest if self.field is None else getattr(event, self.field) + self.rest
 
 
 def _account(template: str) -> _Account:
@@ -111,15 +113,15 @@ def entries(event: Event) -> list[Entry]:
     rules = _RULES_OF.get(event.TOPIC)
     if rules is None:
         return found
-    if type(event) is AdjustmentApproved:  # `isinstance` takes pydantic's classes as long as all the rest
+    if isinstance(event, AdjustmentApproved):
         return [_adjusted(posting) for posting in event.postings]
-    fields = vars(event)
+    currency = getattr(event, CURRENCY)
     for rule, debit, credit in rules:
-        if rule.when is None or fields[rule.when[0]] == rule.when[1]:
-            amount, currency = fields[rule.amount], fields["currency"]
+        if rule.when is None or getattr(event, rule.when[0]) == rule.when[1]:
+            amount = getattr(event, rule.amount)
             if amount:
-                found.append(Entry(debit.of(fields), currency, -amount, rule.line))
-                found.append(Entry(credit.of(fields), currency, amount, rule.line))
+                found.append(Entry(debit.of(event), currency, -amount, rule.line))
+                found.append(Entry(credit.of(event), currency, amount, rule.line))
     return found
 
 

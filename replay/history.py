@@ -98,8 +98,11 @@ def _corrections(reader: Histories, subject: str, views: list[EventView]) -> lis
     concerned = {
         view.stream
         for view in (*proposed, *approved)
-        if vars(view.event).get("corrects_event_id") in known
-        or any(posting.account.startswith(f"{subject}:") for posting in vars(view.event)["postings"])
+        if isinstance(view.event, e.AdjustmentProposed | e.AdjustmentApproved)
+        and (
+            getattr(view.event, "corrects_event_id", None) in known
+            or any(posting.account.startswith(f"{subject}:") for posting in view.event.postings)
+        )
     }
     return [view for view in (*proposed, *approved) if view.stream in concerned]
 
@@ -122,7 +125,7 @@ def told(views: Iterable[EventView], texts: vault_texts.Revealed) -> list[Happen
                 occurred_at=event.occurred_at,
                 recorded_at=event.recorded_at,
                 actor=event.actor,
-                what=sentence(event, currencies.get(vars(event).get("contract_id", ""), "")),
+                what=sentence(event, currencies.get(getattr(event, "contract_id", ""), "")),
                 rules=rules_of(event),
                 entries=tuple(view.entries),
                 details=vault_texts.details(event, texts),

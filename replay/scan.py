@@ -30,12 +30,12 @@ class Scan:
         """Events after a position, oldest first; of a party, those that name it as client or freelancer."""
 
         def wanted(view: EventView) -> bool:
-            fields = vars(view.event)
+            event = view.event
             return (
                 topic in (None, view.topic)
-                and contract_id in (None, fields.get("contract_id"))
-                and payout_id in (None, fields.get("payout_id"))
-                and party_id in (None, fields.get("client_id"), fields.get("freelancer_id"))
+                and contract_id in (None, getattr(event, "contract_id", None))
+                and payout_id in (None, getattr(event, "payout_id", None))
+                and party_id in (None, getattr(event, "client_id", None), getattr(event, "freelancer_id", None))
             )
 
         return list(islice(filter(wanted, map(view_of, self._log.read_all(after=after))), limit))

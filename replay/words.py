@@ -13,11 +13,11 @@ Sentence = Callable[[Any, str], str]
 
 def sentence(event: Event, currency: str = "") -> str:
     """The event in words. `currency` is its contract's, for the few events that carry an amount without one."""
-    known = vars(event).get("currency") or currency
+    known = getattr(event, "currency", None) or currency
     template = _SENTENCES[event.TOPIC]
     if callable(template):
         return template(event, known)
-    return template.format(v=event, amount=_amount(vars(event).get("amount", 0), known))
+    return template.format(v=event, amount=_amount(getattr(event, "amount", 0), known))
 
 
 def _amount(amount: int, currency: str) -> str:

@@ -331,7 +331,7 @@ class Play:
 
 def told(stored: Stored) -> tuple[str, int, str, dict[str, Any]]:
     """An event but for when it was recorded: its stream, version, topic and fields."""
-    fields = stored.event.model_dump(mode="json")
+    fields = msgspec.to_builtins(stored.event)
     del fields["recorded_at"]
     return stored.stream, stored.version, stored.topic, fields
 

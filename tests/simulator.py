@@ -216,12 +216,12 @@ class Simulation(People):
         }
         for stored in self.store.log[self.store.positions["deadlines"] :]:
             event = decode(stored.topic, stored.state)
-            if (stored.stream if column == "stream" else vars(event).get(column)) == command.stream:
+            if (stored.stream if column == "stream" else getattr(event, column, None)) == command.stream:
                 for kind, item, at in changes(event):
                     due.pop((stored.stream, kind, item), None)
                     if at is not None and at <= command.now and kind in DECIDED:
                         cause = event_id(stored.stream, stored.version)
-                        whose = vars(event).get("freelancer_id")
+                        whose = getattr(event, "freelancer_id", None)
                         due[stored.stream, kind, item] = Deadline(kind, stored.stream, item, at, cause, whose)
         return sorted(due.values(), key=lambda one: (one.at, ORDER[one.kind], one.stream, one.item))
 

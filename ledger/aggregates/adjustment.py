@@ -42,7 +42,7 @@ def evolve(state: Adjustment | None, event: Event) -> Adjustment:
             status="proposed",
             reason=event.reason.id,
             corrects_event_id=event.corrects_event_id,
-            postings=tuple(AdjustmentPosting(**posting.model_dump()) for posting in event.postings),
+            postings=tuple(AdjustmentPosting(**msgspec.structs.asdict(posting)) for posting in event.postings),
             stated_at=event.effective_at,
             proposed_by=event.person,
             proposed_at=event.occurred_at,

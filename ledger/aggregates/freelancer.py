@@ -54,6 +54,10 @@ def withdrawal_of(state: Freelancer, withdrawal_id: str) -> Withdrawal:
     raise NotFound(f"withdrawal {withdrawal_id}")
 
 
+Changes = dict[str, Any]
+"""The fields of a freelancer that an event gives other values."""
+
+
 def evolve(state: Freelancer | None, event: Event) -> Freelancer:
     if type(event) is e.FreelancerRegistered:
         return Freelancer(id=event.freelancer_id, version=1, name=event.name.id, email=event.email.id)
@@ -62,38 +66,38 @@ def evolve(state: Freelancer | None, event: Event) -> Freelancer:
     step = _STEPS.get(type(event))
     if step is None:
         raise Corrupt(f"{event.TOPIC} is not an event of a freelancer")
-    return step(replace(state, version=state.version + 1), event)
+    return replace(state, version=state.version + 1, **step(state, event))
 
 
-def _method(state: Freelancer, event: e.PayoutMethodSet) -> Freelancer:
-    return replace(state, method=event.method.id, method_sha256=event.method.sha256, awaiting=())
+def _method(_: Freelancer, event: e.PayoutMethodSet) -> Changes:
+    return {"method": event.method.id, "method_sha256": event.method.sha256, "awaiting": ()}
 
 
-def _erased(state: Freelancer, event: e.FreelancerErased) -> Freelancer:
-    return replace(state, method=None, method_sha256=None, erased_at=event.occurred_at)
+def _erased(_: Freelancer, event: e.FreelancerErased) -> Changes:
+    return {"method": None, "method_sha256": None, "erased_at": event.occurred_at}
 
 
-def _awaited(state: Freelancer, event: e.PayoutMethodAwaited) -> Freelancer:
-    return replace(state, awaiting=(*state.awaiting, event.contract_id))
+def _awaited(state: Freelancer, event: e.PayoutMethodAwaited) -> Changes:
+    return {"awaiting": (*state.awaiting, event.contract_id)}
 
 
-def _credit(state: Freelancer, currency: str, amount: int) -> Freelancer:
-    return replace(state, available={**state.available, currency: state.available.get(currency, 0) + amount})
+def _credit(state: Freelancer, currency: str, amount: int) -> Changes:
+    return {"available": {**state.available, currency: state.available.get(currency, 0) + amount}}
 
 
-def _credited(state: Freelancer, event: e.FundsReleased | e.FundsReinstated) -> Freelancer:
+def _credited(state: Freelancer, event: e.FundsReleased | e.FundsReinstated) -> Changes:
     return _credit(state, event.currency, event.amount)
 
 
-def _reversed(state: Freelancer, event: e.FundsReversed) -> Freelancer:
+def _reversed(state: Freelancer, event: e.FundsReversed) -> Changes:
     return _credit(state, event.currency, -event.amount)
 
 
-def _adjusted(state: Freelancer, event: e.FundsAdjusted) -> Freelancer:
+def _adjusted(state: Freelancer, event: e.FundsAdjusted) -> Changes:
     return _credit(state, event.currency, event.amount if event.direction == "credit" else -event.amount)
 
 
-def _requested(state: Freelancer, event: e.WithdrawalRequested) -> Freelancer:
+def _requested(state: Freelancer, event: e.WithdrawalRequested) -> Changes:
     new = Withdrawal(
         id=event.withdrawal_id,
         amount=event.amount,
@@ -101,29 +105,29 @@ def _requested(state: Freelancer, event: e.WithdrawalRequested) -> Freelancer:
         method=event.method.id,
         requested_at=event.occurred_at,
     )
-    return replace(_credit(state, event.currency, -event.amount), withdrawals=(*state.withdrawals, new))
+    return {**_credit(state, event.currency, -event.amount), "withdrawals": (*state.withdrawals, new)}
 
 
-def _submitted(state: Freelancer, event: e.WithdrawalSubmitted) -> Freelancer:
+def _submitted(state: Freelancer, event: e.WithdrawalSubmitted) -> Changes:
     return _with(state, event.withdrawal_id, submitted=True, settles_at=event.settles_at)
 
 
-def _paid(state: Freelancer, event: e.WithdrawalPaid) -> Freelancer:
+def _paid(state: Freelancer, event: e.WithdrawalPaid) -> Changes:
     return _with(state, event.withdrawal_id, status="paid", ended_at=event.occurred_at)
 
 
-def _failed(state: Freelancer, event: e.WithdrawalFailed) -> Freelancer:
-    credited = _credit(state, event.currency, event.amount)
-    return _with(credited, event.withdrawal_id, status="failed", ended_at=event.occurred_at, failure=event.failure)
+def _failed(state: Freelancer, event: e.WithdrawalFailed) -> Changes:
+    failed = _with(state, event.withdrawal_id, status="failed", ended_at=event.occurred_at, failure=event.failure)
+    return {**_credit(state, event.currency, event.amount), **failed}
 
 
-def _with(state: Freelancer, withdrawal_id: str, **changes: Any) -> Freelancer:
-    """With one withdrawal changed. Raises NotFound."""
+def _with(state: Freelancer, withdrawal_id: str, **changes: Any) -> Changes:
+    """One withdrawal changed. Raises NotFound."""
     now = replace(withdrawal_of(state, withdrawal_id), **changes)
-    return replace(state, withdrawals=tuple(now if one.id == now.id else one for one in state.withdrawals))
+    return {"withdrawals": tuple(now if one.id == now.id else one for one in state.withdrawals)}
 
 
-_STEPS: dict[type[Event], Callable[[Freelancer, Any], Freelancer]] = {
+_STEPS: dict[type[Event], Callable[[Freelancer, Any], Changes]] = {
     e.PayoutMethodSet: _method,
     e.FreelancerErased: _erased,
     e.PayoutMethodAwaited: _awaited,

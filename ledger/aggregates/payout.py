@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger import events as e
 from ledger.errors import Corrupt, NotFound
@@ -138,15 +139,19 @@ def reversal_of(state: Payout, reversal_id: str) -> Reversal:
     raise NotFound(f"reversal {reversal_id} of payout {state.id}")
 
 
+Changes = dict[str, Any]
+"""The fields of a payout that an event gives other values."""
+
+
 def evolve(state: Payout | None, event: Event) -> Payout:
-    if type(event) is e.PayoutDue:  # `isinstance` takes pydantic's classes as long as all the rest
+    if isinstance(event, e.PayoutDue):
         return _due(event)
     if state is None:
         raise Corrupt(f"{event.TOPIC} before the payout was due")
     step = _STEPS.get(type(event))
     if step is None:
         raise Corrupt(f"{event.TOPIC} is not an event of a payout")
-    return step(msgspec.structs.replace(state, version=state.version + 1), event)
+    return replace(state, version=state.version + 1, **step(state, event))
 
 
 def _due(event: e.PayoutDue) -> Payout:
@@ -167,7 +172,7 @@ def _due(event: e.PayoutDue) -> Payout:
     )
 
 
-def _charge_requested(state: Payout, event: e.ChargeRequested) -> Payout:
+def _charge_requested(_: Payout, event: e.ChargeRequested) -> Changes:
     attempt = Attempt(
         number=event.attempt,
         key=event.key,
@@ -175,98 +180,93 @@ def _charge_requested(state: Payout, event: e.ChargeRequested) -> Payout:
         method=event.method.id,
         requested_at=event.occurred_at,
     )
-    return msgspec.structs.replace(state, in_flight=attempt, next_attempt_at=None)
+    return {"in_flight": attempt, "next_attempt_at": None}
 
 
-def _charged(state: Payout, event: e.PayoutCharged) -> Payout:
-    return msgspec.structs.replace(
-        state,
-        in_flight=None,
-        next_attempt_at=None,
-        reference=event.reference,
-        charged_at=event.occurred_at,
-        charged=event.amount,
-        pending=event.amount,
-        hold_until=event.hold_until,
-        release_at=event.release_at,
-        next_release_at=event.next_release_at,
-    )
+def _charged(_: Payout, event: e.PayoutCharged) -> Changes:
+    return {
+        "in_flight": None,
+        "next_attempt_at": None,
+        "reference": event.reference,
+        "charged_at": event.occurred_at,
+        "charged": event.amount,
+        "pending": event.amount,
+        "hold_until": event.hold_until,
+        "release_at": event.release_at,
+        "next_release_at": event.next_release_at,
+    }
 
 
-def _charge_failed(state: Payout, event: e.ChargeFailed) -> Payout:
-    return msgspec.structs.replace(
-        state,
-        in_flight=None,
-        failures=event.attempt,
-        last_failure=event.failure,
-        next_attempt_at=event.next_attempt_at,
-    )
+def _charge_failed(_: Payout, event: e.ChargeFailed) -> Changes:
+    return {
+        "in_flight": None,
+        "failures": event.attempt,
+        "last_failure": event.failure,
+        "next_attempt_at": event.next_attempt_at,
+    }
 
 
-def _hold_elapsed(state: Payout, event: e.HoldElapsed) -> Payout:
-    return msgspec.structs.replace(state, hold_elapsed=True, next_release_at=event.next_release_at)
+def _hold_elapsed(_: Payout, event: e.HoldElapsed) -> Changes:
+    return {"hold_elapsed": True, "next_release_at": event.next_release_at}
 
 
-def _released(state: Payout, event: e.PayoutReleased) -> Payout:
-    return msgspec.structs.replace(
-        state,
-        pending=state.pending - event.amount,
-        released=state.released + event.amount,
-        released_at=state.released_at or event.occurred_at,
-        next_release_at=None,
-    )
+def _released(state: Payout, event: e.PayoutReleased) -> Changes:
+    return {
+        "pending": state.pending - event.amount,
+        "released": state.released + event.amount,
+        "released_at": state.released_at or event.occurred_at,
+        "next_release_at": None,
+    }
 
 
-def _objection(state: Payout, event: e.ObjectionRaised | e.ObjectionWithdrawn | e.PayoutReduced) -> Payout:
-    if isinstance(event, e.ObjectionRaised):
-        objection = Objection(status="open", reason=event.reason.id, at=event.occurred_at)
-        return msgspec.structs.replace(
-            state, objection=objection, release_at=None, next_release_at=event.next_release_at
-        )
-    state = msgspec.structs.replace(state, release_at=event.release_at, next_release_at=event.next_release_at)
-    if isinstance(event, e.ObjectionWithdrawn):
-        return _end_objection(state, "withdrawn", event.occurred_at)
-    return msgspec.structs.replace(
-        _end_objection(state, "settled", event.occurred_at),
-        pending=event.amount,
-        returned=state.returned + event.returned,
-        refunds=(*state.refunds, Refund(id=event.refund_id, amount=event.returned)),
-    )
+def _objected(_: Payout, event: e.ObjectionRaised) -> Changes:
+    objection = Objection(status="open", reason=event.reason.id, at=event.occurred_at)
+    return {"objection": objection, "release_at": None, "next_release_at": event.next_release_at}
 
 
-def _end_objection(state: Payout, status: Literal["withdrawn", "settled"], at: datetime) -> Payout:
+def _objection_withdrawn(state: Payout, event: e.ObjectionWithdrawn) -> Changes:
+    return {**_release_times(event), **_end_objection(state, "withdrawn", event.occurred_at)}
+
+
+def _reduced(state: Payout, event: e.PayoutReduced) -> Changes:
+    return {
+        **_release_times(event),
+        **_end_objection(state, "settled", event.occurred_at),
+        "pending": event.amount,
+        "returned": state.returned + event.returned,
+        "refunds": (*state.refunds, Refund(id=event.refund_id, amount=event.returned)),
+    }
+
+
+def _release_times(event: e.ObjectionWithdrawn | e.PayoutReduced | e.PayoutReversed | e.ReversalReinstated) -> Changes:
+    return {"release_at": event.release_at, "next_release_at": event.next_release_at}
+
+
+def _end_objection(state: Payout, status: Literal["withdrawn", "settled"], at: datetime) -> Changes:
     if state.objection is None:
         raise Corrupt(f"an objection to {state.id} ended that never began")
-    ended = msgspec.structs.replace(state.objection, status=status, ended_at=at)
-    return msgspec.structs.replace(state, objection=ended)
+    return {"objection": replace(state.objection, status=status, ended_at=at)}
 
 
-def _reversal(state: Payout, event: e.PayoutReversed | e.ReversalReinstated | e.RefundPaid) -> Payout:
-    if isinstance(event, e.RefundPaid):
-        refunds = (
-            msgspec.structs.replace(one, paid_at=event.occurred_at) if one.id == event.refund_id else one
-            for one in state.refunds
-        )
-        return msgspec.structs.replace(state, refunds=tuple(refunds))
-    state = msgspec.structs.replace(state, release_at=event.release_at, next_release_at=event.next_release_at)
-    if isinstance(event, e.ReversalReinstated):
-        reversals = (
-            msgspec.structs.replace(one, reinstated_at=event.occurred_at) if one.id == event.reversal_id else one
-            for one in state.reversals
-        )
-        return msgspec.structs.replace(
-            state,
-            pending=state.pending + event.to_pending,
-            reversed_before=state.reversed_before - event.to_pending,
-            reversed_after=state.reversed_after - event.to_available,
-            reversals=tuple(reversals),
-        )
-    if event.ends_objection:
-        state = _end_objection(state, "settled", event.occurred_at)
-    return _take_back(state, event)
+def _refund_paid(state: Payout, event: e.RefundPaid) -> Changes:
+    refunds = (replace(one, paid_at=event.occurred_at) if one.id == event.refund_id else one for one in state.refunds)
+    return {"refunds": tuple(refunds)}
 
 
-def _take_back(state: Payout, event: e.PayoutReversed) -> Payout:
+def _reinstated(state: Payout, event: e.ReversalReinstated) -> Changes:
+    reversals = (
+        replace(one, reinstated_at=event.occurred_at) if one.id == event.reversal_id else one for one in state.reversals
+    )
+    return {
+        **_release_times(event),
+        "pending": state.pending + event.to_pending,
+        "reversed_before": state.reversed_before - event.to_pending,
+        "reversed_after": state.reversed_after - event.to_available,
+        "reversals": tuple(reversals),
+    }
+
+
+def _reversed(state: Payout, event: e.PayoutReversed) -> Changes:
     amount = event.from_pending + event.from_available
     reversal = Reversal(
         id=event.reversal_id,
@@ -277,26 +277,27 @@ def _take_back(state: Payout, event: e.PayoutReversed) -> Payout:
         at=event.occurred_at,
     )
     refund = (Refund(id=event.reversal_id, amount=amount),) if event.reason == "refund" else ()
-    return msgspec.structs.replace(
-        state,
-        pending=state.pending - event.from_pending,
-        reversed_before=state.reversed_before + event.from_pending,
-        reversed_after=state.reversed_after + event.from_available,
-        reversals=(*state.reversals, reversal),
-        refunds=(*state.refunds, *refund),
-    )
+    return {
+        **_release_times(event),
+        **(_end_objection(state, "settled", event.occurred_at) if event.ends_objection else {}),
+        "pending": state.pending - event.from_pending,
+        "reversed_before": state.reversed_before + event.from_pending,
+        "reversed_after": state.reversed_after + event.from_available,
+        "reversals": (*state.reversals, reversal),
+        "refunds": (*state.refunds, *refund),
+    }
 
 
-_STEPS: dict[type[Event], Callable[[Payout, Any], Payout]] = {
+_STEPS: dict[type[Event], Callable[[Payout, Any], Changes]] = {
     e.ChargeRequested: _charge_requested,
     e.PayoutCharged: _charged,
     e.ChargeFailed: _charge_failed,
     e.HoldElapsed: _hold_elapsed,
     e.PayoutReleased: _released,
-    e.ObjectionRaised: _objection,
-    e.ObjectionWithdrawn: _objection,
-    e.PayoutReduced: _objection,
-    e.PayoutReversed: _reversal,
-    e.ReversalReinstated: _reversal,
-    e.RefundPaid: _reversal,
+    e.ObjectionRaised: _objected,
+    e.ObjectionWithdrawn: _objection_withdrawn,
+    e.PayoutReduced: _reduced,
+    e.PayoutReversed: _reversed,
+    e.ReversalReinstated: _reinstated,
+    e.RefundPaid: _refund_paid,
 }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ledger.aggregates import State, decide, evolve, reads
 from ledger.commands import Command
 from ledger.errors import VersionConflict
-from ledger.events import Event
+from ledger.events import Event, require_valid
 from ledger.ids import event_id
 from ledger.policies.consequences import consequences
 from ledger.rules import RULES, Rules
@@ -59,15 +59,18 @@ class Unit:
     def decide(self, command: Command) -> list[Command]:
         """Takes the events of one command in and answers the commands that follow from them, to be decided next.
 
-        Raises Refused, NotFound or VersionConflict, and then nothing is taken in.
+        Raises Refused, NotFound, VersionConflict or Invalid, and then nothing is taken in.
         """
         stream = command.stream
         state = self.states[stream]
         version = state.version if state else 0
         if command.expected_version is not None and command.expected_version != self.loaded[stream]:
             raise VersionConflict(stream, command.expected_version, self.loaded[stream])
+        decided = decide(state, command, self.states, self.rules)
+        for event in decided:
+            require_valid(event)
         following: list[Command] = []
-        for event in decide(state, command, self.states, self.rules):
+        for event in decided:
             version += 1
             state = evolve(stream, state, event)
             new = NewEvent(stream, version, event)

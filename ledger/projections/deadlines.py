@@ -33,7 +33,6 @@ class Deadlines:
                 if at is None:
                     rows.delete(TABLE.name, (record.stream, kind, item))
                     continue
-                fields = vars(record.event)
                 rows.put(
                     TABLE.name,
                     {
@@ -43,7 +42,7 @@ class Deadlines:
                         "at": at,
                         "priority": ORDER[kind],
                         "cause_id": record.id,
-                        "contract_id": fields.get("contract_id"),
-                        "freelancer_id": fields.get("freelancer_id"),
+                        "contract_id": getattr(record.event, "contract_id", None),
+                        "freelancer_id": getattr(record.event, "freelancer_id", None),
                     },
                 )

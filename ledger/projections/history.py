@@ -31,13 +31,13 @@ class History:
 
 
 def _row(record: Record) -> Row:
-    field = vars(record.event).get
+    event = record.event
     return {
         "position": record.position,
         "stream": record.stream,
         "topic": record.topic,
-        "contract_id": field("contract_id"),
-        "payout_id": field("payout_id"),
-        "client_id": field("client_id"),
-        "freelancer_id": field("freelancer_id"),
+        "contract_id": getattr(event, "contract_id", None),
+        "payout_id": getattr(event, "payout_id", None),
+        "client_id": getattr(event, "client_id", None),
+        "freelancer_id": getattr(event, "freelancer_id", None),
     }

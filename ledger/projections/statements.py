@@ -28,6 +28,8 @@ TABLE = Table(
 )
 CHANGES = tuple((bucket, f"{bucket}_change") for bucket in postings.BUCKETS)
 """The columns of each running balance, and of what a line changes of it."""
+SUBJECTS = ("withdrawal_id", "payout_id", "adjustment_id")
+"""What a line is about: the first of these that its event names."""
 _CHANGE_OF = dict(CHANGES)
 _key_of = key_getter(TABLE)
 
@@ -77,8 +79,8 @@ def lines_of(record: Record) -> list[Row]:
 
 def _line(record: Record, freelancer_id: str, currency: str, line: str) -> Row:
     event = record.event
-    fields = vars(event)
-    subject = fields.get("withdrawal_id") or fields.get("payout_id") or fields.get("adjustment_id")
+    named = (getattr(event, name, None) for name in SUBJECTS)
+    subject = next((name for name in named if name), None)
     return {
         "freelancer_id": freelancer_id,
         "currency": currency,

@@ -54,11 +54,11 @@ class Agenda:
         position, due = self._projected(column, command)
         for stored in self._views.log.read_all(after=position):
             event = stored.event
-            if (stored.stream if column == "stream" else vars(event).get(column)) == command.stream:
+            if (stored.stream if column == "stream" else getattr(event, column, None)) == command.stream:
                 for kind, item, at in changes(event):
                     due.pop((stored.stream, kind, item), None)
                     if at is not None and at <= command.now and kind in DECIDED:
-                        whose = vars(event).get("freelancer_id")
+                        whose = getattr(event, "freelancer_id", None)
                         due[stored.stream, kind, item] = Deadline(kind, stored.stream, item, at, stored.id, whose)
         return sorted(due.values(), key=lambda one: (one.at, ORDER[one.kind], one.stream, one.item))
 

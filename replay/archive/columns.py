@@ -9,6 +9,7 @@ from string import Formatter
 from typing import Any
 
 import pyarrow as pa
+from msgspec.structs import asdict
 
 from ledger import postings
 from ledger.events import Event
@@ -62,7 +63,7 @@ SCHEMA = pa.schema(
 
 def batch(stored: Sequence[Stored], events: Sequence[Event]) -> pa.RecordBatch:
     """Events of the log as rows of an archive; `events` are the same, decoded."""
-    fields = [vars(event) for event in events]
+    fields = [asdict(event) for event in events]
     columns: dict[str, list[Any]] = {
         "position": [one.position for one in stored],
         "stream": [one.stream for one in stored],
@@ -84,4 +85,4 @@ def batch(stored: Sequence[Stored], events: Sequence[Event]) -> pa.RecordBatch:
 
 def _postings(fields: dict[str, Any]) -> list[dict[str, Any]] | None:
     stated = fields.get("postings")
-    return None if stated is None else [vars(one) for one in stated]
+    return None if stated is None else [asdict(one) for one in stated]

@@ -9,7 +9,6 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from pydantic import BaseModel
 
 from ledger import commands as c
 from ledger import events as e
@@ -188,7 +187,7 @@ class _Writer:
 
     def _parts(self, value: Any) -> tuple[str, list[tuple[str, Any]], str] | None:
         """How a value that has parts is written: what opens it, the parts by their names, what closes it."""
-        if isinstance(value, Command | BaseModel):
+        if isinstance(value, Command | e.Value):
             module = "c" if isinstance(value, Command) else "e"
             return f"{module}.{type(value).__name__}(", [(f"{name}=", item) for name, item in _said(value)], ")"
         if isinstance(value, dict):
@@ -214,12 +213,7 @@ def _text(value: str) -> str:
 
 def _said(value: Any) -> Iterator[tuple[str, Any]]:
     """The fields that are not as they are by default."""
-    if isinstance(value, Command):
-        for field in msgspec.structs.fields(value):
-            if getattr(value, field.name) != field.default:
-                yield field.name, getattr(value, field.name)
-        return
-    for name, about in type(value).model_fields.items():
-        item = getattr(value, name)
-        if about.is_required() or item != about.get_default() or name == "rule_version":
-            yield name, item
+    for field in msgspec.structs.fields(value):
+        item = getattr(value, field.name)
+        if item != field.default or field.name == "rule_version":
+            yield field.name, item

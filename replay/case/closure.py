@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from msgspec.structs import asdict
 
 from ledger import events as e
 from ledger import ids
@@ -148,7 +148,7 @@ def _linked(offered: e.ContractOffered, found: Found, nearby: list[EventView]) -
         for view in nearby
         if isinstance(view.event, _ALWAYS)
         or view.stream in corrections
-        or vars(view.event).get("withdrawal_id") in withdrawals
+        or getattr(view.event, "withdrawal_id", None) in withdrawals
         or (ids.kind_of(view.stream) != ids.ADJUSTMENT and not keys.isdisjoint(_named(view.event)))
     }
 
@@ -169,14 +169,16 @@ def _withdrawals(offered: e.ContractOffered, found: Found, nearby: list[EventVie
 
 def _named(event: Event) -> set[str]:
     """Every id and text in the event's own fields."""
-    return {text for name, value in vars(event).items() if name not in Event.model_fields for text in _texts(value)}
+    return {
+        text for name, value in asdict(event).items() if name not in Event.__struct_fields__ for text in _texts(value)
+    }
 
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, BaseModel):
-        for item in vars(value).values():
+    elif isinstance(value, e.Value):
+        for item in asdict(value).values():
             yield from _texts(item)
     elif isinstance(value, tuple):
         for item in value:

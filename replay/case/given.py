@@ -44,7 +44,7 @@ def stream_of(event: Event) -> str:
     """The stream that an event stands on."""
     for kind, field in _STREAMS:
         if isinstance(event, kind):
-            return str(vars(event)[field])
+            return str(getattr(event, field))
     raise Corrupt(f"{event.TOPIC} is on no stream that this code knows")
 
 

@@ -47,7 +47,10 @@ def _states(events: Iterable[Stored], contract_id: str) -> dict[str, State]:
     states: dict[str, State] = {}
     for stored in events:
         event = stored.event
-        if stored.stream in (contract_id, vars(event).get("payout_id")) and vars(event)["contract_id"] == contract_id:
+        if (
+            stored.stream in (contract_id, getattr(event, "payout_id", None))
+            and getattr(event, "contract_id", None) == contract_id
+        ):
             states[stored.stream] = evolve(stored.stream, states.get(stored.stream), event)
     return states
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from msgspec.structs import asdict
 
-from ledger.events import Event, Sealed
+from ledger.events import Event, Sealed, Value
 from ledger.store.vault import digest
 from replay.case.file import CaseBroken, CaseFile, Text, TextKind, TextReference, TextStatus, stored
 from replay.texts import WITHHELD, sealed_fields
@@ -29,7 +29,7 @@ def sealed_of(events: Iterable[Event]) -> dict[str, tuple[TextKind, Sealed]]:
     found: dict[str, tuple[TextKind, Sealed]] = {}
     for event in events:
         for field in sealed_fields(type(event)):
-            for kind, sealed in _sealed(field, vars(event)[field]):
+            for kind, sealed in _sealed(field, getattr(event, field)):
                 found.setdefault(sealed.id, (kind, sealed))
     return found
 
@@ -37,8 +37,8 @@ def sealed_of(events: Iterable[Event]) -> dict[str, tuple[TextKind, Sealed]]:
 def _sealed(field: str, value: Any) -> Iterator[tuple[TextKind, Sealed]]:
     if isinstance(value, Sealed):
         yield kind_of(field), value
-    elif isinstance(value, BaseModel):
-        for name, item in vars(value).items():
+    elif isinstance(value, Value):
+        for name, item in asdict(value).items():
             yield from _sealed(name, item)
     elif isinstance(value, tuple):
         for item in value:

@@ -154,7 +154,11 @@ def _of_payee(reader: Histories, payee: str) -> dict[int, EventView]:
     if ids.kind_of(payee) != ids.EMPLOYER_OF_RECORD:
         return _by_position(reader.events(party_id=payee, limit=_ALL))
     employed = reader.events(topic=e.EmployerOfRecordSet.TOPIC, limit=_ALL)
-    contracts = {vars(view.event)["contract_id"] for view in employed if vars(view.event)["eor_id"] == payee}
+    contracts = {
+        view.event.contract_id
+        for view in employed
+        if isinstance(view.event, e.EmployerOfRecordSet) and view.event.eor_id == payee
+    }
     views: dict[int, EventView] = {}
     for contract in sorted(contracts):
         views |= _by_position(reader.history(contract_id=contract))

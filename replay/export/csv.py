@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import asdict
+
 from ledger.postings import Entry
 from ledger.store.log import Stored
 from replay.amounts import major
@@ -63,7 +65,7 @@ def lines(
 
 def _rows(stored: Stored, entries: list[Entry]) -> Iterator[str]:
     event = stored.event
-    fields = vars(event)
+    fields = asdict(event)
     shared = (
         stored.position,
         text(stored.id),

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from msgspec.structs import asdict
+
 from ledger.errors import LedgerError
 from ledger.events import Event
 from ledger.postings import Entry
@@ -157,7 +159,7 @@ def _transaction(stored: Stored, event: Event, entries: list[Entry]) -> Transact
                 f"the account {entry.account!r} of the event at position {stored.position} cannot be named in a journal:"
                 " export jsonl or csv instead"
             )
-    fields = vars(event)
+    fields = asdict(event)
     subjects = [(name, fields[name]) for name in _SUBJECTS if fields.get(name)]
     tags = (
         ("position", str(stored.position)),

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from msgspec.structs import asdict
+
 from ledger.events import AdjustmentProposed, Event
 from ledger.postings import ADJUSTMENT_LINE, PROCESSOR, Entry
 from ledger.store.log import Stored
@@ -147,7 +149,7 @@ class Movements:
 
 
 def _movement(stored: Stored, event: Event, kind: Kind, state: State, currency: str, amount: int) -> Movement:
-    fields: dict[str, Any] = vars(event)
+    fields: dict[str, Any] = asdict(event)
     return Movement(
         kind=kind,
         state=state,

@@ -15,7 +15,6 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 from msgspec.structs import fields
-from pydantic import BaseModel
 
 from ledger.commands import Command
 from ledger.events import Sealed
@@ -71,7 +70,7 @@ def _command(item: Any, where: str) -> Command:
     stamp = {"command_id": derive(COMMAND, ACTOR, where), "actor": actor, "now": _instant(at, where)}
     sealed = {key: _sealed(value, get_type_hints(kind)[key]) for key, value in given.items()}
     try:
-        command: Command = msgspec.convert({**stamp, **sealed}, kind, dec_hook=_model)
+        command: Command = msgspec.convert({**stamp, **sealed}, kind)
     except msgspec.ValidationError as error:
         raise UnusableEdit(f"{where}: {error}") from error
     return command
@@ -86,13 +85,6 @@ def _instant(at: Any, where: str) -> str:
 
 def _like() -> str:
     return "SubmitMilestone or payout.charge_failed.v1"
-
-
-def _model(cls: type[Any], value: Any) -> Any:
-    """What a command holds of events' own values, as strict as they are."""
-    if issubclass(cls, BaseModel):
-        return cls.model_validate_json(json.dumps(value))
-    raise NotImplementedError
 
 
 def _sealed(value: Any, hint: Any) -> Any:

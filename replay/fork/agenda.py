@@ -36,7 +36,7 @@ class Agenda:
             key = (kind, new.stream, item)
             self._set.pop(key, None)
             if at is not None:
-                whose = vars(new.event).get("freelancer_id")
+                whose = getattr(new.event, "freelancer_id", None)
                 self._set[key] = Deadline(kind, new.stream, item, at, new.id, whose)
                 self._enqueue(key)
 

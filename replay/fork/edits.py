@@ -3,18 +3,18 @@
 Only what somebody wished or the outside world said can be edited; the rest follows from it, and follows again.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from msgspec.structs import replace as command_with
-from pydantic import ValidationError
 
+from ledger.codec import encode
 from ledger.commands import Command
-from ledger.errors import NotFound
-from ledger.events import Event
+from ledger.errors import Invalid, NotFound
+from ledger.events import Event, require_valid
 from ledger.policies.unit import NewEvent
 from replay.fork.inputs import Step, Transaction
 from replay.fork.origins import command_of, place_of
@@ -161,7 +161,7 @@ def _changed(step: Step, change: Change) -> Step:
         raise UnusableEdit(
             f"{name} of {first.id} says how it was recorded: to put the event at another time, retime it"
         )
-    payload = first.event.model_dump(mode="json")
+    payload = msgspec.json.decode(encode(first.event))
     _put(payload, change.path, change.value, f"{name} of {first.id}")
     event = _event(type(first.event), payload, first.id)
     wished = command_of(event, type(command))
@@ -200,7 +200,8 @@ def _put(payload: Any, path: Sequence[str], value: Any, what: str) -> None:
 
 def _event(cls: type[Event], payload: Any, identifier: str) -> Event:
     try:
-        return cls.model_validate_json(json.dumps(payload))
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise UnusableEdit(f"{identifier} cannot be changed like that: {wrong}") from error
+        event = msgspec.convert(payload, cls)
+        require_valid(event)
+    except (msgspec.ValidationError, Invalid) as error:
+        raise UnusableEdit(f"{identifier} cannot be changed like that: {error}") from error
+    return event

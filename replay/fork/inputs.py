@@ -140,7 +140,7 @@ class _Reader:
             return Step((new,), command_of(event, kind), (deadline, new.stream, item_of(event)))
         if cls in (e.ChargeRequested, e.ChargeFailed):
             return self._attempt(new)
-        if cls in DUE and (cls is not e.MilestoneApproved or vars(event)["by_silence"]):
+        if cls in DUE and (not isinstance(event, e.MilestoneApproved) or event.by_silence):
             return None if self._rides(new) else Step((new,), None, (DUE[cls], new.stream, item_of(event)))
         return Step((new,), command_of(event, WISHES[cls])) if cls in WISHES else None
 

@@ -11,6 +11,8 @@ An event is one of four things, by its class and, for an attempt to charge, by w
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import asdict
+
 from ledger import commands as c
 from ledger import events as e
 from ledger.commands import Command
@@ -110,7 +112,7 @@ def _because(event: e.ChargeRequested | e.ChargeFailed) -> str:
 
 def command_of(event: Event, kind: type[Command]) -> Command:
     """The command of that kind that led to the event: at the time when it was recorded, true when the event is."""
-    known = vars(event)
+    known = asdict(event)
     known = {**known, **_COMPUTED.get(type(event), lambda _: {})(event)}
     names = [name for name in kind.__struct_fields__ if name not in _STAMP and name in known]
     stated = isinstance(event, e.AdjustmentApproved)  # the stated instant is the proposal's

@@ -71,14 +71,14 @@ _NAMES = {ids.CONTRACT: "contract_id", ids.PAYOUT: "payout_id", ids.FREELANCER: 
 def _freelancers(finder: _Finder, subject: str) -> frozenset[str]:
     """Whose work the subject is about."""
     views = finder.find(**{_NAMES[ids.kind_of(subject)]: subject}).values()
-    return frozenset(vars(view.event)["freelancer_id"] for view in views if "freelancer_id" in vars(view.event))
+    return frozenset(view.event.freelancer_id for view in views if hasattr(view.event, "freelancer_id"))
 
 
 def _views(finder: _Finder, freelancers: Collection[str]) -> dict[int, EventView]:
     found: dict[int, EventView] = {}
     for freelancer in freelancers:
         found |= finder.find(party_id=freelancer)
-    clients = {vars(view.event)["client_id"] for view in found.values() if "client_id" in vars(view.event)}
+    clients = {view.event.client_id for view in found.values() if hasattr(view.event, "client_id")}
     for client in clients:
         found |= {at: view for at, view in finder.find(party_id=client).items() if view.stream == client}
     for topic in (e.AdjustmentProposed.TOPIC, e.AdjustmentApproved.TOPIC):

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from ledger import commands as c
 from ledger.aggregates import State, evolve, reads
 from ledger.commands import Command
-from ledger.errors import Corrupt, LedgerError, NotFound, Refused
+from ledger.errors import Corrupt, Invalid, LedgerError, NotFound, Refused
 from ledger.policies.unit import NewEvent, Unit
 from ledger.rules import Rules
 from replay.fork.inputs import Given, Step
@@ -88,9 +86,8 @@ class Together:
                     raise NotFound(f"client {stream}")
         try:
             return unit.decide(command)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            raise Refused("validation_error", wrong) from error
+        except Invalid as error:
+            raise Refused("validation_error", str(error)) from error
 
     def _take(self, unit: Unit, given: NewEvent) -> int:
         """Takes an event as it is, where its stream is now. Answers how many it took."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from msgspec.structs import replace
+
 from ledger.events import Event
 from ledger.policies.unit import NewEvent
 from ledger.rules import RULES, Rules
@@ -128,4 +130,4 @@ def _first_difference(
 
 
 def _placeless(new: NewEvent) -> tuple[str, Event]:
-    return new.stream, new.event.model_copy(update={"cause_id": None})
+    return new.stream, replace(new.event, cause_id=None)

@@ -1,13 +1,13 @@
-"""Every event class has a golden: what was stored once loads for ever, and the fast way of reading it agrees with pydantic."""
+"""Every event class has a golden: what was stored once loads for ever."""
 
 import json
 
 import pytest
-from pydantic import ValidationError
+from msgspec.structs import fields, replace
 
-from ledger.codec import decode, decode_payload, encode
-from ledger.errors import Corrupt
-from ledger.events import EVENTS, Event
+from ledger.codec import decode, encode
+from ledger.errors import Corrupt, Invalid
+from ledger.events import EVENTS, Event, require_valid
 from tests.properties.everything import GOLDENS, everything, golden
 
 TOPICS = sorted(EVENTS)
@@ -18,12 +18,10 @@ def test_every_event_class_has_a_golden_and_every_golden_an_event_class() -> Non
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_a_golden_decodes_as_pydantic_reads_it(topic: str) -> None:
-    ours, theirs = decode(topic, golden(topic)), EVENTS[topic].model_validate_json(golden(topic))
-    assert type(ours) is type(theirs) is EVENTS[topic]
-    assert ours == theirs
-    assert [type(value) for value in vars(ours).values()] == [type(value) for value in vars(theirs).values()]
-    assert ours.model_dump() == theirs.model_dump()
+def test_a_golden_is_read_as_an_event_that_could_be_decided_today(topic: str) -> None:
+    event = decode(topic, golden(topic))
+    assert type(event) is EVENTS[topic]
+    require_valid(event)
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -32,22 +30,26 @@ def test_a_golden_encodes_again_to_the_same_bytes(topic: str) -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_the_payload_that_hot_folds_read_is_the_goldens_json(topic: str) -> None:
-    assert decode_payload(topic, golden(topic)) == (topic, json.loads(golden(topic)))
+def test_a_field_that_is_absent_has_its_default_or_the_event_is_corrupt(topic: str) -> None:
+    full = json.loads(golden(topic))
+    for field in fields(EVENTS[topic]):
+        stored = json.dumps({key: value for key, value in full.items() if key != field.name}).encode()
+        if field.required:
+            with pytest.raises(Corrupt, match=field.name):
+                decode(topic, stored)
+        else:
+            assert decode(topic, stored) == replace(decode(topic, golden(topic)), **{field.name: field.default})
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_a_field_that_is_absent_has_its_default_in_both(topic: str) -> None:
+def test_an_amount_that_the_rules_no_longer_allow_is_still_read(topic: str) -> None:
     full = json.loads(golden(topic))
-    for name, field in EVENTS[topic].model_fields.items():
-        stored = json.dumps({key: value for key, value in full.items() if key != name}).encode()
-        if field.is_required():
-            with pytest.raises(Corrupt, match=name):
-                decode(topic, stored)
-            with pytest.raises(ValidationError):
-                EVENTS[topic].model_validate_json(stored)
-        else:
-            assert decode(topic, stored) == EVENTS[topic].model_validate_json(stored)
+    if "amount" in full:
+        stored = json.dumps({**full, "amount": 10**16}).encode()
+        event = decode(topic, stored)
+        assert encode(event) == stored.replace(b", ", b",").replace(b": ", b":")
+        with pytest.raises(Invalid, match="amount"):
+            require_valid(event)
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -78,7 +80,7 @@ def test_a_whole_history_survives_storage() -> None:
     for recorded in everything().log:
         stored = encode(recorded.event)
         event: Event = decode(recorded.event.TOPIC, stored)
-        assert event == recorded.event == type(event).model_validate_json(stored)
+        assert event == recorded.event
         assert encode(event) == stored
 
 

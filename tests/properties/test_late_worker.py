@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ledger.events import Event
 from ledger.policies.deadlines import CHARGE
@@ -39,7 +40,7 @@ def written(history: History) -> dict[str, list[Event]]:
     """Each stream's events, but for when they were written."""
     streams: dict[str, list[Event]] = {}
     for one in history.log:
-        streams.setdefault(one.stream, []).append(one.event.model_copy(update={"recorded_at": one.event.occurred_at}))
+        streams.setdefault(one.stream, []).append(replace(one.event, recorded_at=one.event.occurred_at))
     return streams
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ledger.commands import Command
 from ledger.errors import NotFound, Refused
@@ -101,12 +102,12 @@ def by_stream(events: Iterable[NewEvent]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for new in events:
         own = {"command_id": "", "reference": ""} if hasattr(new.event, "reference") else {"command_id": ""}
-        found.setdefault(new.stream, []).append(new.event.model_copy(update=own))
+        found.setdefault(new.stream, []).append(replace(new.event, **own))
     return {stream: sorted(events, key=_order) for stream, events in found.items()}
 
 
 def _order(event: Event) -> tuple[Any, ...]:
-    return event.occurred_at, type(event) is FundsReleased, vars(event).get("payout_id", "")
+    return event.occurred_at, type(event) is FundsReleased, getattr(event, "payout_id", "")
 
 
 def events_of(history: History) -> list[NewEvent]:

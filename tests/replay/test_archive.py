@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 from typer.testing import CliRunner
 
 from benchmarks.histories import history
@@ -86,7 +87,7 @@ def test_an_event_recorded_a_little_earlier_than_the_one_before_it_stays_in_its_
     charged = decode("payout.charged.v1", golden("payout.charged.v1"))
     midnight = datetime(2026, 2, 1, tzinfo=UTC)
     seconds = (-2, -1, 1, -1, 2)
-    log = log_of([charged.model_copy(update={"recorded_at": midnight + timedelta(seconds=one)}) for one in seconds])
+    log = log_of([replace(charged, recorded_at=midnight + timedelta(seconds=one)) for one in seconds])
     archive(log, tmp_path)
     opened = open_archive(tmp_path)
     assert [(one.month, one.first, one.last) for one in opened.manifest.files] == [("2026-01", 1, 2), ("2026-02", 3, 5)]
@@ -100,10 +101,10 @@ def test_every_event_of_every_version_has_typed_columns(tmp_path: Path) -> None:
     found = [row for path in open_archive(tmp_path).paths for row in pq.read_table(path, partitioning=None).to_pylist()]
     assert sorted(row["type"] for row in found) == sorted(EVENTS)
     for event, row in zip(events, found, strict=True):
-        fields = vars(event)
+        fields = asdict(event)
         for name in (*AMOUNTS, *(one for one in NAMES if isinstance(fields.get(one), str)), "actor", "occurred_at"):
             assert row[name] == fields.get(name), (event.TOPIC, name)
-        stated = [vars(posting) for posting in fields["postings"]] if "postings" in fields else None
+        stated = [asdict(posting) for posting in fields["postings"]] if "postings" in fields else None
         assert row["postings"] == stated
 
 

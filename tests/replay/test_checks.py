@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from ledger import events as e
 from ledger.errors import LedgerError
@@ -62,7 +63,7 @@ def where(told: list[tuple[str, Event]], kind: type[Event], number: int = 0) -> 
 
 def changed(told: list[tuple[str, Event]], at: int, **fields: Any) -> list[tuple[str, Event]]:
     stream, event = told[at]
-    return [*told[:at], (stream, event.model_copy(update=fields)), *told[at + 1 :]]
+    return [*told[:at], (stream, replace(event, **fields)), *told[at + 1 :]]
 
 
 def test_nothing_is_found_on_what_the_deciders_decide(told: list[tuple[str, Event]]) -> None:

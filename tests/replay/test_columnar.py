@@ -10,7 +10,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from typer.testing import CliRunner
 
 from benchmarks.histories import history
@@ -47,7 +47,7 @@ def archived(log: Any, folder: Path) -> ArchiveSource:
 # Equal to the plain fold
 
 MONEY = sorted({rule.topic for rule in RULES} | {AdjustmentApproved.TOPIC})
-BESIDE = sorted(topic for topic, cls in EVENTS.items() if "amount" in cls.model_fields and topic not in MONEY)
+BESIDE = sorted(topic for topic, cls in EVENTS.items() if "amount" in cls.__struct_fields__ and topic not in MONEY)
 """Events that carry an amount and move nothing."""
 AMOUNTS = st.integers(0, MAX_AMOUNT) | st.sampled_from((0, 1, MAX_AMOUNT - 1, MAX_AMOUNT))
 PARTIES = st.sampled_from(("fre_a", "fre_b", "eor_a", "cli_a", "cli_\u00e9 '%{}"))
@@ -62,7 +62,7 @@ def events(draw: st.DrawFn) -> Event:
     topic = draw(st.sampled_from((*MONEY, *BESIDE, AdjustmentProposed.TOPIC)))
     event = decode(topic, golden(topic))
     fields: dict[str, Any] = {"occurred_at": draw(MOMENTS), "recorded_at": draw(MOMENTS)}
-    for name, value in vars(event).items():
+    for name, value in asdict(event).items():
         if type(value) is int and name in {rule.amount for rule in RULES}:
             fields[name] = draw(AMOUNTS)
         elif name in NAMES:
@@ -73,7 +73,7 @@ def events(draw: st.DrawFn) -> Event:
             fields[name] = draw(balanced_postings())
     if topic == "payout.reversed.v1":
         fields["reason"] = draw(st.sampled_from(("refund", "chargeback")))
-    return event.model_copy(update=fields)
+    return replace(event, **fields)
 
 
 @st.composite
@@ -98,16 +98,13 @@ def test_whatever_happened_and_at_whatever_times_duckdb_comes_to_the_plain_fold(
 
 
 def test_sums_beyond_64_bits_are_exact(tmp_path: Path) -> None:
-    charged = decode("payout.charged.v1", golden("payout.charged.v1")).model_copy(update={"amount": MAX_AMOUNT})
+    charged = replace(decode("payout.charged.v1", golden("payout.charged.v1")), amount=MAX_AMOUNT)
     adjusted = decode(AdjustmentApproved.TOPIC, golden(AdjustmentApproved.TOPIC))
     assert isinstance(adjusted, AdjustmentApproved)
     what = {"amount": MAX_AMOUNT, "currency": "USD"}
     sides = (("fre_a:available", "debit"), ("fre_b:available", "credit"))
     postings = tuple(Posting(account=account, direction=direction, **what) for account, direction in sides) * 10_000
-    log = log_of(
-        [charged] * 10_000
-        + [charged.model_copy(update={"amount": 1}), adjusted.model_copy(update={"postings": postings})]
-    )
+    log = log_of([charged] * 10_000 + [replace(charged, amount=1), replace(adjusted, postings=postings)])
     found = fold(archived(log, tmp_path))
     assert {abs(one.balance) for one in found} == {10_000 * MAX_AMOUNT, 10_000 * MAX_AMOUNT + 1}
     assert 10_000 * MAX_AMOUNT > 2**63
@@ -169,10 +166,10 @@ def test_the_expressions_are_derived_from_the_table_of_rules(tmp_path: Path) -> 
         Rule("payout.due.v1", "{client_id}:owed", "platform:due", "amount", "due"),
         Rule("payout.reversed.v1", "{contract_id}", "bank", "from_pending", "x", ("reason", "refund")),
     )
-    due = decode("payout.due.v1", golden("payout.due.v1")).model_copy(update={"amount": 70, "client_id": "cli_a"})
+    due = replace(decode("payout.due.v1", golden("payout.due.v1")), amount=70, client_id="cli_a")
     reversed_ = decode("payout.reversed.v1", golden("payout.reversed.v1"))
     what = {"from_pending": 5, "from_available": 9, "contract_id": "con_a"}
-    taken = [reversed_.model_copy(update={**what, "reason": reason}) for reason in ("refund", "chargeback")]
+    taken = [replace(reversed_, **what, reason=reason) for reason in ("refund", "chargeback")]
     archive = archived(log_of([due, *taken]), tmp_path)
     with open_engine("duckdb", archive.paths) as run:
         rows = run(columnar.accounts(rules=table)).to_pylist()
@@ -297,7 +294,7 @@ def test_debits_that_are_not_credits_are_no_success(live: Live, tmp_path: Path) 
     """An approved adjustment whose debits are not its credits: the plain fold stops at it, the columnar one adds it up."""
     adjusted = decode(AdjustmentApproved.TOPIC, golden(AdjustmentApproved.TOPIC))
     one_sided = (Posting(account="fre_a:available", direction="credit", amount=5, currency="USD"),)
-    archive = archived(log_of([adjusted.model_copy(update={"postings": one_sided})]), tmp_path)
+    archive = archived(log_of([replace(adjusted, postings=one_sided)]), tmp_path)
     assert [(one.debits, one.credits) for one in fold(archive)] == [(0, 5)]
     result = CliRunner().invoke(app, ["run", "--source", str(tmp_path), "--against", "archive"])
     assert result.exit_code == 1

@@ -20,7 +20,7 @@ def told(history: History, payout_id: str, now: datetime | None = None) -> dict[
     views = [
         EventView(one.position, one.id, one.stream, one.version, one.event.TOPIC, one.event, entries(one.event))
         for one in history.log
-        if payout_id in (one.stream, vars(one.event).get("payout_id"))
+        if payout_id in (one.stream, getattr(one.event, "payout_id", None))
     ]
     state = payout_of(views, payout_id)
     assert state is not None

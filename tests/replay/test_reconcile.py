@@ -11,6 +11,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ledger import events as e
 from ledger.ids import derive
@@ -238,7 +239,7 @@ def test_what_began_at_the_processor_is_found_by_the_id_that_the_ledger_derived_
 def test_a_withdrawal_left_when_it_was_asked_for_whenever_it_arrived() -> None:
     asked, paid = one("transfer").events()
     arrived = START + 2 * DAY
-    log = EventsLog([asked, paid.model_copy(update={"occurred_at": arrived, "recorded_at": arrived})])
+    log = EventsLog([asked, replace(paid, occurred_at=arrived, recorded_at=arrived)])
     assert held(log, [], since=START + DAY).items == ()
     assert statuses(held(log, [], until=START + DAY)) == [("missing_there", "withdrawal")]
 
@@ -291,8 +292,8 @@ def test_a_chargeback_recorded_by_hand_is_paired_within_its_payment_by_amount() 
         cells(2, START, "dispute", -200, **other_names),
         cells(3, START, "dispute", -301, **{**other_names, "source_id": "du_y"}),
     ]
-    events[2] = events[2].model_copy(update={"reversal_id": derive("rev", "by hand")})
-    events[1] = events[1].model_copy(update={"reversal_id": derive("rev", "by hand too")})
+    events[2] = replace(events[2], reversal_id=derive("rev", "by hand"))
+    events[1] = replace(events[1], reversal_id=derive("rev", "by hand too"))
     assert [(item.status, item.difference) for item in held(EventsLog(events), rows).items] == [
         ("matched", 0),
         ("matched", 0),

@@ -18,6 +18,7 @@ from urllib.request import urlopen
 
 import pyspark
 import pytest
+from msgspec.structs import replace
 
 from benchmarks.histories import history
 from ledger.codec import decode
@@ -164,14 +165,14 @@ def test_the_cluster_folds_every_kind_of_event_adjustments_and_sums_beyond_64_bi
     log = Log((new.stream, new.version, new.event) for new in history(3_000))
     for one in everything().log:
         log.append(one.stream, one.version, one.event)
-    charged = decode("payout.charged.v1", golden("payout.charged.v1")).model_copy(update={"amount": MAX_AMOUNT})
+    charged = replace(decode("payout.charged.v1", golden("payout.charged.v1")), amount=MAX_AMOUNT)
     for number in range(10_000):
         log.append(f"pay_{number}", 1, charged)
     adjusted = decode(AdjustmentApproved.TOPIC, golden(AdjustmentApproved.TOPIC))
     what = {"amount": MAX_AMOUNT, "currency": "USD"}
     sides = (("fre_\u00e9 '%:available", "debit"), ("fre_b:available", "credit"))
     postings = tuple(Posting(account=account, direction=direction, **what) for account, direction in sides) * 10_000
-    log.append("adj_1", 1, adjusted.model_copy(update={"postings": postings}))
+    log.append("adj_1", 1, replace(adjusted, postings=postings))
     archive(log, tmp_path, events_of_a_file=2_000)
     as_of = max(log.rows[2_000].event.occurred_at, charged.occurred_at, adjusted.occurred_at)
     expected = trial_balance(log, as_of=as_of).accounts

@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import asdict
 
 from ledger.codec import decode
 from ledger.events import PayoutCharged, PayoutReleased
@@ -278,7 +279,7 @@ def test_a_column_that_an_older_version_did_not_write_is_no_finding_and_that_is_
 def older_log() -> Log:
     """With an event whose topic is an old one."""
     events = (decode(topic, golden(topic)) for topic in ("payout.due.v1", "payout.charged.v1"))
-    log = Log((vars(event)["payout_id"], version, event) for version, event in enumerate(events, 1))
+    log = Log((asdict(event)["payout_id"], version, event) for version, event in enumerate(events, 1))
     charged = log.rows.pop()
     place = charged.position, charged.version, charged.stream, "payout.charged.v0", charged.state
     log.rows.append(charged._replace(topic=place[3], hash=chain.link(log.rows[-1].hash, *place)))

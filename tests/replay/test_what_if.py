@@ -301,7 +301,7 @@ UNUSABLE: dict[str, tuple[str, ...]] = {
     "not what was asked for but what was made of it": ("--change", f"{SUBMITTED}.review_deadline=2026-01-09T09:00:00Z"),
     "retime it": ("--change", f"{SUBMITTED}.recorded_at=2026-01-09T09:00:00Z"),
     "Input should be greater than 0": ("--change", f"evt_{LOGO}_1.milestones.0.amount=-1"),
-    "Input should be a valid integer": ("--change", f"evt_{LOGO}_1.milestones.0.amount=1.5"),
+    "Expected `int`, got `float` - at `$.milestones[0].amount`": ("--change", f"evt_{LOGO}_1.milestones.0.amount=1.5"),
     "drop the event and add one": ("--change", f"{SUBMITTED}.contract_id=con_other"),
     "name the field": ("--change", f"{SUBMITTED}=1"),
     "write it as evt_": ("--retime", SUBMITTED),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from ledger import commands as c
 from ledger import events as e
@@ -17,7 +18,7 @@ def written(history: History) -> dict[str, list[Event]]:
     """Each stream's events, without the instant at which they were written."""
     streams: dict[str, list[Event]] = {}
     for recorded in history.log:
-        forgotten = recorded.event.model_copy(update={"recorded_at": recorded.event.occurred_at})
+        forgotten = replace(recorded.event, recorded_at=recorded.event.occurred_at)
         streams.setdefault(recorded.stream, []).append(forgotten)
     return streams
 

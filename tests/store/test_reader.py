@@ -182,7 +182,7 @@ def test_contracts_and_payouts_are_those_of_the_log(past: Ledger, log: list[Stor
 
 def test_a_history_is_every_event_that_names_the_contract(past: Ledger, log: list[Stored]) -> None:
     for contract in {stored.stream for stored in log if stored.stream.startswith("con_")}:
-        named = [one.position for one in log if vars(one.event).get("contract_id") == contract]
+        named = [one.position for one in log if getattr(one.event, "contract_id", None) == contract]
         assert [view.position for view in past.reader.history(contract_id=contract)] == named
 
 

@@ -20,20 +20,25 @@ from ledger.aggregates.contract.state import (
 )
 from ledger.calendar import midnight, week_of
 from ledger.errors import Corrupt
-from ledger.events import EVENTS, Event
+from ledger.events import Event
 from ledger.ids import event_id
+
+Changes = dict[str, Any]
+"""The fields of a contract that an event gives other values."""
 
 
 def evolve(state: Contract | None, event: Event) -> Contract:
-    if type(event) is e.ContractOffered:  # `isinstance` takes pydantic's classes as long as all the rest
+    if isinstance(event, e.ContractOffered):
         return _offered(event)
     if state is None:
         raise Corrupt(f"{event.TOPIC} before the contract was offered")
-    change = _CHANGES.get(type(event))
-    if change is None:
+    step = _STEPS.get(type(event))
+    if step is None:
         raise Corrupt(f"{event.TOPIC} is not an event of a contract")
-    changed = change(replace(state, version=state.version + 1), event)
-    return replace(changed, next_close=vars(event)["next_close"]) if type(event) in _CLOSING else changed
+    changes = step(state, event)
+    if isinstance(event, e.ClosingContractEvent):
+        changes["next_close"] = event.next_close
+    return replace(state, version=state.version + 1, **changes)
 
 
 def _offered(event: e.ContractOffered) -> Contract:
@@ -69,38 +74,38 @@ def _offered(event: e.ContractOffered) -> Contract:
 # Offer, classification, status
 
 
-def _accepted(state: Contract, event: e.OfferAccepted) -> Contract:
-    return replace(state, status="accepted", payout_method_on_file=event.payout_method_on_file)
+def _accepted(_: Contract, event: e.OfferAccepted) -> Changes:
+    return {"status": "accepted", "payout_method_on_file": event.payout_method_on_file}
 
 
-def _recommended(state: Contract, event: e.ClassificationRecommended) -> Contract:
-    return replace(state, recommendation=event.outcome, recommendation_reasons=event.reasons.id)
+def _recommended(_: Contract, event: e.ClassificationRecommended) -> Changes:
+    return {"recommendation": event.outcome, "recommendation_reasons": event.reasons.id}
 
 
-def _eor(state: Contract, event: e.EmployerOfRecordSet) -> Contract:
+def _eor(state: Contract, event: e.EmployerOfRecordSet) -> Changes:
     eor = EmployerOfRecord(id=event.eor_id, name=event.name.id, pay_schedule=event.pay_schedule)
-    return replace(state, eor=eor, untold={**state.untold, "eor_pay_schedule": event_id(state.id, state.version)})
+    return {"eor": eor, "untold": {**state.untold, "eor_pay_schedule": event_id(state.id, state.version + 1)}}
 
 
-def _notified(state: Contract, event: e.NotificationSent) -> Contract:
-    return replace(state, untold={kind: about for kind, about in state.untold.items() if kind != event.kind})
+def _notified(state: Contract, event: e.NotificationSent) -> Changes:
+    return {"untold": {kind: about for kind, about in state.untold.items() if kind != event.kind}}
 
 
-def _activated(state: Contract, event: e.ContractActivated) -> Contract:
+def _activated(_: Contract, event: e.ContractActivated) -> Changes:
     at = event.occurred_at
-    return replace(state, status="active", anchor=event.anchor, activated_at=at, spans=(Span(at),))
+    return {"status": "active", "anchor": event.anchor, "activated_at": at, "spans": (Span(at),)}
 
 
-def _suspended(state: Contract, event: e.ContractSuspended) -> Contract:
-    return replace(state, status="suspended", spans=_ended(state, event.occurred_at))
+def _suspended(state: Contract, event: e.ContractSuspended) -> Changes:
+    return {"status": "suspended", "spans": _ended(state, event.occurred_at)}
 
 
-def _resumed(state: Contract, event: e.ContractResumed) -> Contract:
-    return replace(state, status="active", spans=(*state.spans, Span(event.occurred_at)))
+def _resumed(state: Contract, event: e.ContractResumed) -> Changes:
+    return {"status": "active", "spans": (*state.spans, Span(event.occurred_at))}
 
 
-def _completed(state: Contract, event: e.ContractCompleted) -> Contract:
-    return replace(state, status="completed", completed_at=event.occurred_at, spans=_ended(state, event.occurred_at))
+def _completed(state: Contract, event: e.ContractCompleted) -> Changes:
+    return {"status": "completed", "completed_at": event.occurred_at, "spans": _ended(state, event.occurred_at)}
 
 
 def _ended(state: Contract, at: datetime) -> tuple[Span, ...]:
@@ -111,7 +116,7 @@ def _ended(state: Contract, at: datetime) -> tuple[Span, ...]:
 # Milestones
 
 
-def _added(state: Contract, event: e.MilestoneAdded) -> Contract:
+def _added(state: Contract, event: e.MilestoneAdded) -> Changes:
     milestone = Milestone(
         id=event.milestone_id,
         position=event.position,
@@ -119,34 +124,34 @@ def _added(state: Contract, event: e.MilestoneAdded) -> Contract:
         amount=event.amount,
         status="requested" if event.requested else "planned",
     )
-    return replace(state, milestones=(*state.milestones, milestone))
+    return {"milestones": (*state.milestones, milestone)}
 
 
-def _request_declined(state: Contract, event: e.MilestoneRequestDeclined) -> Contract:
-    return replace(state, milestones=tuple(m for m in state.milestones if m.id != event.milestone_id))
+def _request_declined(state: Contract, event: e.MilestoneRequestDeclined) -> Changes:
+    return {"milestones": tuple(m for m in state.milestones if m.id != event.milestone_id)}
 
 
-def _milestone(state: Contract, event: e.MilestoneEvent, **changes: Any) -> Contract:
+def _milestone(state: Contract, event: e.MilestoneEvent, **changes: Any) -> Changes:
     changed = replace(milestone_of(state, event.milestone_id), **changes)
-    return replace(state, milestones=tuple(changed if m.id == changed.id else m for m in state.milestones))
+    return {"milestones": tuple(changed if m.id == changed.id else m for m in state.milestones)}
 
 
-def _submitted(state: Contract, event: e.MilestoneSubmitted) -> Contract:
+def _submitted(state: Contract, event: e.MilestoneSubmitted) -> Changes:
     submissions = milestone_of(state, event.milestone_id).submissions + 1
     deadline = event.review_deadline
     return _milestone(state, event, status="submitted", submissions=submissions, review_deadline=deadline)
 
 
-def _approved(state: Contract, event: e.MilestoneApproved) -> Contract:
+def _approved(state: Contract, event: e.MilestoneApproved) -> Changes:
     approved = {"status": "approved", "lapsed": event.by_silence, "approved_at": event.occurred_at}
-    state = _milestone(state, event, **approved, payout_id=event.payout.payout_id)
-    return replace(state, payouts=(*state.payouts, event.payout.payout_id))
+    milestones = _milestone(state, event, **approved, payout_id=event.payout.payout_id)
+    return {**milestones, "payouts": (*state.payouts, event.payout.payout_id)}
 
 
 # Time, cycles, bonuses
 
 
-def _logged(state: Contract, event: e.TimeLogged) -> Contract:
+def _logged(state: Contract, event: e.TimeLogged) -> Changes:
     entry = TimeEntry(
         id=event.entry_id,
         date=event.date,
@@ -154,37 +159,37 @@ def _logged(state: Contract, event: e.TimeLogged) -> Contract:
         minutes=event.minutes,
         memo=event.memo.id if event.memo else None,
     )
-    return replace(state, entries=(*state.entries, entry))
+    return {"entries": (*state.entries, entry)}
 
 
-def _corrected(state: Contract, event: e.TimeCorrected) -> Contract:
+def _corrected(state: Contract, event: e.TimeCorrected) -> Changes:
     memo = {"memo": event.memo.id} if event.memo else {}
     entries = (
         replace(entry, minutes=event.minutes, **memo) if entry.id == event.entry_id else entry
         for entry in state.entries
     )
-    return replace(state, entries=tuple(entries))
+    return {"entries": tuple(entries)}
 
 
-def _removed(state: Contract, event: e.TimeRemoved) -> Contract:
-    return replace(state, entries=tuple(entry for entry in state.entries if entry.id != event.entry_id))
+def _removed(state: Contract, event: e.TimeRemoved) -> Changes:
+    return {"entries": tuple(entry for entry in state.entries if entry.id != event.entry_id)}
 
 
-def _locked(state: Contract, event: e.TimesheetLocked) -> Contract:
+def _locked(state: Contract, event: e.TimesheetLocked) -> Changes:
     timesheet = Timesheet(week=event.week, minutes=event.minutes, amount=event.amount)
     entries = (replace(entry, locked=True) if entry.week == event.week else entry for entry in state.entries)
-    return replace(state, timesheets=(*state.timesheets, timesheet), entries=tuple(entries))
+    return {"timesheets": (*state.timesheets, timesheet), "entries": tuple(entries)}
 
 
-def _cycle_closed(state: Contract, event: e.CycleClosed) -> Contract:
+def _cycle_closed(state: Contract, event: e.CycleClosed) -> Changes:
     timesheets = (
         replace(sheet, billed=True) if event.start <= sheet.week < event.end else sheet for sheet in state.timesheets
     )
     payouts = (event.payout.payout_id,) if event.payout else ()
-    return replace(state, closed_through=event.end, timesheets=tuple(timesheets), payouts=(*state.payouts, *payouts))
+    return {"closed_through": event.end, "timesheets": tuple(timesheets), "payouts": (*state.payouts, *payouts)}
 
 
-def _granted(state: Contract, event: e.BonusGranted) -> Contract:
+def _granted(state: Contract, event: e.BonusGranted) -> Changes:
     bonus = Bonus(
         id=event.bonus_id,
         amount=event.amount,
@@ -192,23 +197,23 @@ def _granted(state: Contract, event: e.BonusGranted) -> Contract:
         granted_at=event.occurred_at,
         invoice_at=event.invoice_at,
     )
-    return replace(state, bonuses=(*state.bonuses, bonus))
+    return {"bonuses": (*state.bonuses, bonus)}
 
 
-def _invoiced(state: Contract, event: e.BonusInvoiced) -> Contract:
+def _invoiced(state: Contract, event: e.BonusInvoiced) -> Changes:
     payout_id = event.payout.payout_id
     bonuses = (replace(one, payout_id=payout_id) if one.id == event.bonus_id else one for one in state.bonuses)
-    return replace(state, bonuses=tuple(bonuses), payouts=(*state.payouts, payout_id))
+    return {"bonuses": tuple(bonuses), "payouts": (*state.payouts, payout_id)}
 
 
-_CHANGES: dict[type[Event], Callable[[Contract, Any], Contract]] = {
+_STEPS: dict[type[Event], Callable[[Contract, Any], Changes]] = {
     e.OfferAccepted: _accepted,
-    e.OfferDeclined: lambda state, _: replace(state, status="declined"),
-    e.OfferWithdrawn: lambda state, _: replace(state, status="withdrawn"),
-    e.PayoutMethodConfirmed: lambda state, _: replace(state, payout_method_on_file=True),
-    e.QuestionnaireAnswered: lambda state, event: replace(state, questionnaire=event.answers.id),
+    e.OfferDeclined: lambda *_: {"status": "declined"},
+    e.OfferWithdrawn: lambda *_: {"status": "withdrawn"},
+    e.PayoutMethodConfirmed: lambda *_: {"payout_method_on_file": True},
+    e.QuestionnaireAnswered: lambda _, event: {"questionnaire": event.answers.id},
     e.ClassificationRecommended: _recommended,
-    e.ClassificationDecided: lambda state, event: replace(state, outcome=event.outcome),
+    e.ClassificationDecided: lambda _, event: {"outcome": event.outcome},
     e.EmployerOfRecordSet: _eor,
     e.ContractActivated: _activated,
     e.ContractSuspended: _suspended,
@@ -228,7 +233,6 @@ _CHANGES: dict[type[Event], Callable[[Contract, Any], Contract]] = {
     e.CycleClosed: _cycle_closed,
     e.BonusGranted: _granted,
     e.BonusInvoiced: _invoiced,
-    e.PayrollRecorded: lambda state, event: replace(state, payouts=(*state.payouts, event.payout.payout_id)),
+    e.PayrollRecorded: lambda state, event: {"payouts": (*state.payouts, event.payout.payout_id)},
     e.NotificationSent: _notified,
 }
-_CLOSING = frozenset(cls for cls in EVENTS.values() if issubclass(cls, e.ClosingContractEvent))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from ledger.aggregates.contract.evolve import evolve
 from ledger.aggregates.contract.schedule import next_close
 from ledger.aggregates.contract.state import FIXED_PRICE, Contract, Status
@@ -58,4 +60,4 @@ def own(state: Contract, command: Command) -> dict[str, Any]:
 def add_closing(draft: Draft[Contract], event: ClosingContractEvent, rules: Rules) -> None:
     """Adds an event together with the next close that follows from it."""
     after = evolve(draft.state, event)
-    draft.add(event.model_copy(update={"next_close": next_close(after, rules)}))
+    draft.add(replace(event, next_close=next_close(after, rules)))

@@ -81,7 +81,7 @@ class AccountCheck:
         if isinstance(event, e.AdjustmentApproved):
             return [self._adjust(record, posting) for posting in event.postings if _is_available(posting.account)]
         part = _PARTS.get(type(event))
-        if part is None or vars(event).get("payee", event.freelancer_id) != event.freelancer_id:
+        if part is None or getattr(event, "payee", event.freelancer_id) != event.freelancer_id:
             return []
         name, amount_of = part
         parts = self._parts(record, event.freelancer_id, event.currency)

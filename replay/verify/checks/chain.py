@@ -107,7 +107,7 @@ class LogCheck(ChainCheck):
         except Corrupt as error:
             self._say(stored, str(error))
             return None
-        named = vars(record.event).get(OWN_FIELD.get(ids.kind_of(stored.stream), ""))
+        named = getattr(record.event, OWN_FIELD.get(ids.kind_of(stored.stream), ""), None)
         if named != stored.stream:
             self._say(stored, f"it stands on the stream of {stored.stream} and is of {named}")
             return None

@@ -43,11 +43,6 @@ class PayoutCheck:
         self._made_by: set[tuple[str, ...]] = set()
         self._awaited: dict[str, tuple[Record, e.PayoutTerms]] = {}
 
-    @staticmethod
-    def takes(cls: type[e.Event]) -> bool:
-        """Whether an event of this class is anything to a payout."""
-        return cls in _TAKES
-
     def take(self, record: Record) -> None:
         take = _TAKES.get(type(record.event))
         if take is not None:

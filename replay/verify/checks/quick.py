@@ -1,9 +1,9 @@
 """The quick pass of a verification: is all well? It says nothing of what is not: that is for the pass that names it.
 
 The same checks and the same folds as there, a batch at a time: whole batches of rows are compared, and the first thing out of
-order ends it. It has two halves that share nothing, so that they can run in two processes: the log's (`quick_log`) reads every
-event, the money's (`quick_money`) those that move money or lead to it. In memory are a batch of events, the next one, and what
-the folds keep: the rows of all tables that are not append-only.
+order ends it. It has two halves that share nothing, so that they can run in two processes: the log's (`quick_log`), and the
+money's (`quick_money`). In memory are a batch of events, the next one, and what the folds keep: the rows of all tables that are
+not append-only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ def records_of(batch: Sequence[Stored]) -> list[Record]:
         event = decode(topic, state)
         newest = event.TOPIC
         prefix, field = known[newest]
-        if vars(event)[field] != stream or not stream.startswith(prefix):
+        if getattr(event, field) != stream or not stream.startswith(prefix):
             raise Amiss
         entries = postings.entries(event) if newest in moving else []
         records.append(Record(position, stream, version, newest, event, entries))

@@ -1,4 +1,4 @@
-"""The log's half of the quick pass: chain, versions, checkpoints, texts, and the projections of more than money (see `quick`)."""
+"""The log's half of the quick pass: chain, versions, checkpoints, texts, and the projections of every event (see `quick`)."""
 
 from collections.abc import Mapping, Sequence
 from operator import itemgetter

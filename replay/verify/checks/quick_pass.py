@@ -14,12 +14,11 @@ from psycopg import Connection
 from ledger.projections import PROJECTIONS
 from ledger.projections.rows import Projection
 from ledger.store.database import Database
-from ledger.upcasters import UPCASTERS
 from replay.verify.checks import reading
 from replay.verify.checks.checkpoints import CheckpointCheck
 from replay.verify.checks.quick import Amiss, records_of
 from replay.verify.checks.quick_log import LogCount, QuickLog
-from replay.verify.checks.quick_money import TOPICS, MoneyCount, QuickMoney
+from replay.verify.checks.quick_money import MoneyCount, QuickMoney
 from replay.verify.checks.reading import Standing
 from replay.verify.findings import Findings, ProjectionCount, Report
 
@@ -149,7 +148,7 @@ def _money(asked: _Asked) -> MoneyCount:
         projections = [one for one in PROJECTIONS if one.name in asked.projections]
         with reading.snapshot(database, asked.snapshot) as connection:
             money = QuickMoney(projections, reading.standing(connection))
-            with reading.ahead(database, asked.snapshot, TOPICS | UPCASTERS.keys()) as batches:
+            with reading.ahead(database, asked.snapshot) as batches:
                 for batch in batches:
                     money.take(records_of(batch))
             return money.end(connection, reading.last_of(connection))

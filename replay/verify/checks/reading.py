@@ -1,6 +1,6 @@
 """The log as it stands in the database, whatever its positions are, read within one snapshot."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -41,13 +41,11 @@ def standing(connection: Connection[Any]) -> dict[str, Standing]:
     return {name: Standing(position, error, at) for name, position, error, at in rows}
 
 
-def batches(connection: Connection[Any], after: int = FIRST, topics: Collection[str] = ()) -> Iterator[list[Stored]]:
-    """The events after a position, in the order of their positions; with `topics`, only those."""
+def batches(connection: Connection[Any], after: int = FIRST) -> Iterator[list[Stored]]:
+    """The events after a position, in the order of their positions."""
     while True:
         rows = connection.cursor(row_factory=tuple_row, binary=True).execute(
-            f"{_EVENTS} WHERE notification_id > %s{' AND topic = ANY(%s)' if topics else ''}"
-            " ORDER BY notification_id LIMIT %s".encode(),
-            (after, *([sorted(topics)] if topics else ()), BATCH),
+            f"{_EVENTS} WHERE notification_id > %s ORDER BY notification_id LIMIT %s".encode(), (after, BATCH)
         )
         batch = [Stored._make(row) for row in rows.fetchall()]
         if not batch:
@@ -101,10 +99,10 @@ def name_of(connection: Connection[Any]) -> str:
 
 
 @contextmanager
-def ahead(database: Database, name: str, topics: Collection[str] = ()) -> Iterator[Iterator[list[Stored]]]:
+def ahead(database: Database, name: str) -> Iterator[Iterator[list[Stored]]]:
     """The batches of a snapshot, each read while the one before is worked on."""
     with ThreadPoolExecutor(1, "reading-ahead") as reader, snapshot(database, name) as connection:
-        source = batches(connection, FIRST, topics)
+        source = batches(connection)
 
         def following() -> Iterator[list[Stored]]:
             coming = reader.submit(next, source, None)

@@ -25,7 +25,7 @@ def test_every_event_of_the_contract_and_its_payouts_is_there(
 ) -> None:
     views = [view_of(stored) for stored in wandered_live.log.read_all()]
     for identifier, file in wandered_cases.items():
-        named = {view.position for view in views if vars(view.event).get("contract_id") == identifier}
+        named = {view.position for view in views if getattr(view.event, "contract_id", None) == identifier}
         assert named <= {one.position for one in file.case.events}
 
 
@@ -42,7 +42,7 @@ def test_nothing_is_there_that_is_not_linked(wandered_cases: dict[str, CaseFile]
         causes = {view.event.cause_id for view in views}
         offered = next(view.event for view in views if view.stream == identifier)
         mine = {identifier, offered.client_id, offered.freelancer_id}  # type: ignore[attr-defined]
-        mine |= {view.stream for view in views if vars(view.event).get("contract_id") == identifier}
+        mine |= {view.stream for view in views if getattr(view.event, "contract_id", None) == identifier}
         for view in views:
             assert view.stream in mine or view.id in causes or ids.kind_of(view.stream) == ids.ADJUSTMENT, view
 
