@@ -29,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--payouts", type=int, default=10_000, help="how many payouts are released")
     parser.add_argument("--freelancers", type=int, default=100_000, help="among how many a past balance is asked for")
     parser.add_argument(
-        "--archived", type=int, default=1_000_000, help="of how many events the archive is that is folded"
+        "--archived", type=int, default=1_000_000, help="how many events are verified, and folded from an archive"
     )
-    parser.add_argument("--largest", type=int, default=5_000_000, help="and of how many the largest one")
+    parser.add_argument("--largest", type=int, default=5_000_000, help="how many events the largest archive has")
     parser.add_argument("--repeat", type=int, default=3, help="how many turns each side has")
     parser.add_argument("--quick", action="store_true", help="very small, to see that it runs: its ratios say nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
@@ -63,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "past_balance" in names:
             past_balance.run(server, report, freelancers=options.freelancers, repeat=options.repeat)
         if "verify" in names:
-            stretch = min(50_000, options.events)
-            verifying.run(server, report, events=options.events, stretch=stretch, repeat=options.repeat)
+            stretch = min(50_000, options.archived)
+            verifying.run(server, report, events=options.archived, stretch=stretch, repeat=options.repeat)
         if "columnar" in names:
             sizes = {"events": options.archived, "largest": max(options.archived, options.largest)}
             stretch = min(100_000, options.archived)

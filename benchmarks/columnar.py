@@ -4,8 +4,8 @@ Both sides are open before the clock runs. Ours: the Ibis expressions are compil
 table of the debits and credits of every account. The library's: its application's recorder and its own mapper and transcoder,
 reading and decoding only, as `benchmarks.verifying` has it; over a stretch, since it would take minutes over all.
 
-The archive is a real one, written by `replay archive`'s function from a log that goes on by repeating: the same market again a
-year later, with other ids. So its first million events are like its second, and an archive of any size can be had.
+The archive is a real one, written by `replay archive`'s function from `benchmarks.repeating`: its first million events are like
+its second.
 """
 
 import json
@@ -13,21 +13,15 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from msgspec.structs import replace
 
-from benchmarks.catch_up import append
-from benchmarks.histories import history
 from benchmarks.measure import Fact, Report, compared, in_turns, settle_memory, timed
+from benchmarks.repeating import Repeating, write
 from benchmarks.server import Server
 from benchmarks.verifying import WAYS, Verifying
-from ledger.codec import encode
-from ledger.store import chain
-from ledger.store.log import LedgerLog, Stored
 from replay.archive.columnar import accounts
 from replay.archive.engines import open_engine
 from replay.archive.refold import fold
@@ -37,45 +31,6 @@ from replay.balances import trial_balance
 
 NAME = "columnar"
 PROJECT = Path(__file__).parents[1]
-OF_A_MARKET = 200_000
-"""Events until the market begins again."""
-_ID = re.compile(rb"(?<![a-z])(cli|fre|con|pay)_(?=[a-z2-7]{20})")
-
-
-class Repeating:
-    """A log of any length: a history again and again, each time a year later and between other parties."""
-
-    def __init__(self, made: Sequence[Any], events: int) -> None:
-        self._rows = [(new.stream, new.version, new.event.TOPIC, encode(new.event)) for new in made]
-        self._events = events
-        years = {new.event.recorded_at.year for new in made}
-        if years != {2026}:
-            raise ValueError(f"the history runs through {years}: it can only be repeated within one year")
-
-    def head(self) -> int:
-        return self._events
-
-    def read_all(self, *, after: int = 0, until: int | None = None) -> Iterator[Stored]:
-        """From the beginning only: the chain is made on the way."""
-        if after:
-            raise ValueError("it can only be read from its beginning")
-        head = chain.START
-        for position, (stream, version, topic, state) in enumerate(self._all(), 1):
-            if position > (self._events if until is None else until):
-                return
-            head = chain.link(head, position, version, stream, topic, state)
-            yield Stored(position, stream, version, topic, state, head)
-
-    def _all(self) -> Iterator[tuple[str, int, str, bytes]]:
-        yield from self._rows
-        for turn in range(1, 1 + self._events // len(self._rows)):
-            tag, year = rf"\g<1>_{turn:02}".encode(), b'"%d-' % (2026 + turn)
-            for stream, version, topic, state in self._rows:
-                kind, _, rest = stream.partition("_")
-                yield f"{kind}_{turn:02}{rest}", version, topic, _ID.sub(tag, state.replace(b'"2026-', year))
-
-    def find(self, stream: str, version: int) -> Stored | None:
-        raise NotImplementedError("nothing is looked up in a log that is made on the way")
 
 
 def first(whole: ArchiveSource, events: int) -> ArchiveSource:
@@ -90,16 +45,15 @@ def first(whole: ArchiveSource, events: int) -> ArchiveSource:
 
 def run(server: Server, report: Report, *, events: int, largest: int, stretch: int, repeat: int) -> None:
     """Writes an archive of `largest` events, and folds its first `events` of them against the library; then more and more."""
-    turns = -(-events // OF_A_MARKET)
-    made = history(events // turns)[: events // turns]
-    events = turns * len(made)  # so that a file ends there
+    log = Repeating(events, until=largest)
+    events = log.turned  # where a file ends
     with TemporaryDirectory(prefix="ledger-benchmark-") as name, server.open(server.create(NAME)) as database:
-        append(LedgerLog(database), made[:stretch])
+        write(database, log, stretch)
         folder = Path(name)
         with timed() as clock:
-            archive(Repeating(made, largest), folder)
+            archive(log, folder)
         report.facts.append(Fact("archived to Parquet", largest / clock.seconds, "events/s"))
-        del made
+        del log
         settle_memory()
         whole = open_archive(folder)
         few = first(whole, events)

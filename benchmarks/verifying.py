@@ -4,7 +4,7 @@ Ours: the whole command, on a log that is intact: read, decode, chain, versions,
 zero and compared row by row. The library's: its application's recorder and its own mapper and JSON transcoder, as they come, on
 events of its own class with the same fields and values; nothing is done with what they make. It reads in each way that it has:
 through its subscription, as its ProjectionRunner does (500 to a query, read ahead by a thread); through its notification log, in
-sections of 10; and bare, with its recorder alone, told to read 5,000 to a query, as ours does.
+sections of 10; and bare, with its recorder alone, told to read 5,000 to a query.
 """
 
 import gc
@@ -19,15 +19,13 @@ from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder
 from eventsourcing.projection import ApplicationSubscription
 from eventsourcing.utils import register_topic
 from msgspec.structs import asdict
-from pydantic import BaseModel
 
 from benchmarks import library
-from benchmarks.catch_up import append
-from benchmarks.histories import history
 from benchmarks.measure import Report, compared, in_turns, settle_memory, timed
+from benchmarks.repeating import Repeating, write
 from benchmarks.server import Server
 from ledger.codec import decode
-from ledger.events import EVENTS
+from ledger.events import EVENTS, Value
 from ledger.store.database import Database
 from ledger.store.log import LedgerLog
 from ledger.store.views import Views
@@ -61,7 +59,7 @@ def own_class(topic: str, fields: tuple[str, ...]) -> type[DomainEvent]:
 
 def as_library(value: Any) -> Any:
     """A value as the library's transcoder takes it: instants as they are, which it writes and reads as such."""
-    if isinstance(value, BaseModel):
+    if isinstance(value, Value):
         return {name: as_library(item) for name, item in asdict(value).items()}
     if isinstance(value, tuple):
         return [as_library(item) for item in value]
@@ -75,7 +73,7 @@ class Verifying:
         self._database = database
         self._events = LedgerLog(database).head()
         for topic, cls in EVENTS.items():
-            own_class(topic, tuple(cls.model_fields))
+            own_class(topic, cls.__struct_fields__)
         self._library = Reading(library.environment(database.url))
         self._stretch = min(stretch, self._events)
         self._copy((self._events - self._stretch) // 2)
@@ -91,8 +89,7 @@ class Verifying:
         command = f"COPY library_reading_events ({columns}) FROM STDIN".encode()
         with self._database.connection() as connection, connection.cursor().copy(command) as copy:
             for number, one in enumerate(stored, 1):
-                fields = vars(decode(one.topic, one.state))
-                state = transcoder.encode({name: as_library(value) for name, value in fields.items()})
+                state = transcoder.encode(as_library(decode(one.topic, one.state)))
                 copy.write_row((one.stream, one.version, OWN + one.topic, state, number))
         self._database.execute("VACUUM ANALYZE library_reading_events")
 
@@ -155,13 +152,12 @@ class Verifying:
 
 
 def run(server: Server, report: Report, *, events: int, stretch: int, repeat: int) -> None:
-    """Appends a history, projects it, and lets both sides read it."""
-    made = history(events)
+    """Writes a log, projects it, and lets both sides read it."""
     with server.open(server.create(NAME)) as database:
-        log = LedgerLog(database)
-        append(log, made)
-        del made
-        views = Views(log)
+        log = Repeating(events)
+        write(database, log, log.turned)
+        del log
+        views = Views(LedgerLog(database))
         views.prepare()
         views.catch_up()
         database.execute("VACUUM ANALYZE")

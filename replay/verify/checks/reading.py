@@ -13,8 +13,8 @@ from ledger.projections import PROJECTIONS
 from ledger.store.database import Database
 from ledger.store.log import Stored
 
-BATCH = 5_000
-"""Events to a round trip."""
+BATCH = 1_000
+"""Events to a round trip: few enough that they are still in the processor's cache when the last of the folds comes to them."""
 FIRST, LAST = -(2**63), 2**63 - 1
 _EVENTS = "SELECT notification_id, originator_id, originator_version, topic, state, hash FROM events"
 
