@@ -1,7 +1,7 @@
 """Events to bytes and back.
 
-What was decided has been validated (`events.require_valid`). Reading trusts that: it looks at fields and types, and leaves
-constraints alone, so that what was once written loads for ever. Old versions go through `upcasters`.
+What was decided has been validated (`events.require_valid`). Reading trusts that: it looks at fields and types, among them
+Literals, and leaves constraints alone, so that what was once written loads for ever. Old versions go through `upcasters`.
 """
 
 from collections.abc import Mapping

@@ -30,7 +30,7 @@ class VersionConflict(LedgerError):
 
 
 class Invalid(LedgerError):
-    """An event with fields that it cannot have: which, and why. Nothing was decided."""
+    """A decision came to an event with fields that it cannot have: which, and why. Nothing was decided; this code is wrong."""
 
 
 class Contention(LedgerError):

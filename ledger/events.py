@@ -14,6 +14,7 @@ import msgspec
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import core_schema
 
+from ledger import ids
 from ledger.calendar import Cadence
 from ledger.errors import Invalid
 from ledger.money import Amount, AmountOrZero, Currency, HourlyRate
@@ -110,6 +111,8 @@ class Event(Value, frozen=True, kw_only=True):
     """
 
     TOPIC: ClassVar[str]
+    STREAM: ClassVar[tuple[str, str]]
+    """The prefix of the streams that the event stands on, and the field that names its own."""
 
     actor: str
     occurred_at: Instant
@@ -124,6 +127,8 @@ class Event(Value, frozen=True, kw_only=True):
 
 class ClientEvent(Event, frozen=True, kw_only=True):
     """On the client's own stream."""
+
+    STREAM = (ids.CLIENT, "client_id")
 
     client_id: str
 
@@ -176,6 +181,8 @@ class PaymentSettled(ClientEvent, frozen=True, kw_only=True):
 
 class FreelancerEvent(Event, frozen=True, kw_only=True):
     """On the freelancer's own stream, which decides withdrawals."""
+
+    STREAM = (ids.FREELANCER, "freelancer_id")
 
     freelancer_id: str
 
@@ -275,6 +282,10 @@ class WithdrawalFailed(WithdrawalEvent, frozen=True, kw_only=True):
 
 
 class ContractEvent(Event, frozen=True, kw_only=True):
+    """On the contract's stream."""
+
+    STREAM = (ids.CONTRACT, "contract_id")
+
     contract_id: str
     client_id: str
     freelancer_id: str
@@ -498,6 +509,8 @@ class NotificationSent(ContractEvent, frozen=True, kw_only=True):
 class PayoutEvent(Event, frozen=True, kw_only=True):
     """On a payout's stream. `payee` is the freelancer, or the Employer of Record of a payroll (rule 4)."""
 
+    STREAM = (ids.PAYOUT, "payout_id")
+
     payout_id: str
     contract_id: str
     client_id: str
@@ -617,7 +630,9 @@ class RefundPaid(PayoutEvent, frozen=True, kw_only=True):
 
 
 class AdjustmentEvent(Event, frozen=True, kw_only=True):
-    """`person` is who holds the operator's key (rule 27)."""
+    """On the adjustment's stream. `person` is who holds the operator's key (rule 27)."""
+
+    STREAM = (ids.ADJUSTMENT, "adjustment_id")
 
     adjustment_id: str
     person: str
@@ -657,6 +672,11 @@ def require_valid(event: Event) -> None:
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise Invalid("; ".join(wrong)) from error
+
+
+def stream_of(event: Event) -> str:
+    """The stream that an event names as its own."""
+    return str(getattr(event, event.STREAM[1]))
 
 
 def sealed_in(value: Any) -> list[Sealed]:

@@ -4,6 +4,7 @@ Ids are derived, never drawn here: from the command that made the thing, or from
 from the approval, cycle or bonus that made it), so that doing it twice names it once.
 """
 
+import re
 from base64 import b32encode
 from hashlib import sha256
 
@@ -15,6 +16,7 @@ COMMAND, EVENT, VAULT, API_KEY, PERSON, REQUEST = "cmd", "evt", "vlt", "key", "p
 _LENGTH = 20
 _ENOUGH = 15
 """Bytes that hold more than 100 bits and that base 32 needs no padding for."""
+_EVENT_ID = re.compile(rf"{EVENT}_([a-z]{{3}}_[a-z0-9]+)_([1-9][0-9]{{0,9}})")
 
 
 def derive(prefix: str, *parts: str) -> str:
@@ -36,3 +38,11 @@ def kind_of(identifier: str) -> str:
 def event_id(stream: str, version: int) -> str:
     """The id of an event: where it stands says which it is."""
     return f"{EVENT}_{stream}_{version}"
+
+
+def place_of(identifier: str) -> tuple[str, int]:
+    """The stream and the version that an event's id names. Raises ValueError for what is no event's id."""
+    named = _EVENT_ID.fullmatch(identifier)
+    if named is None:
+        raise ValueError(f"{identifier!r} is no id of an event: one is {EVENT}_, a stream's id, _ and a version")
+    return named[1], int(named[2])

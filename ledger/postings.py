@@ -6,6 +6,7 @@ An account's balance is credits less debits, in minor units: what the platform o
 therefore negative: that is what the processor holds for the platform.
 """
 
+import re
 from typing import NamedTuple
 
 from ledger.events import AdjustmentApproved, Event, Posting
@@ -15,6 +16,25 @@ PLATFORM = "platform:adjustments"
 CURRENCY = "currency"
 """The field that every event of a rule names its currency in."""
 BUCKETS = ("pending", "available", "in_transit")
+_TEMPLATE = re.compile(r"(?:\{(\w+)\})?([^{}]*)")
+
+
+class Account(NamedTuple):
+    """An account of a rule, taken apart: what the named field of the event holds (or nothing), and then `rest`."""
+
+    field: str | None
+    rest: str
+
+    def of(self, event: Event) -> str:
+        return self.rest if self.field is None else getattr(event, self.field) + self.rest
+
+
+def account_of(template: str) -> Account:
+    """The account that a rule's `debit` or `credit` stands for. Raises ValueError for one of another shape."""
+    parts = _TEMPLATE.fullmatch(template)
+    if parts is None or not template:
+        raise ValueError(f"a posting rule's account {template!r} is not a field with a text after it, or a text")
+    return Account(parts[1], parts[2])
 
 
 class Rule(NamedTuple):
@@ -29,6 +49,11 @@ class Rule(NamedTuple):
     amount: str
     line: str
     when: tuple[str, str] | None = None
+
+    @property
+    def accounts(self) -> tuple[Account, Account]:
+        """What is debited and what is credited. Raises ValueError."""
+        return account_of(self.debit), account_of(self.credit)
 
 
 RULES = (
@@ -77,25 +102,7 @@ TOPICS = frozenset(rule.topic for rule in RULES) | {AdjustmentApproved.TOPIC}
 """The events that move money."""
 
 
-class _Account(NamedTuple):
-    """An account of a rule, taken apart: what the named field of the event holds, and then `rest`."""
-
-    field: str | None
-    rest: str
-
-    def of(self, event: Event) -> str:
-        return self.rest if self.field is None else getattr(event, self.field) + self.rest
-
-
-def _account(template: str) -> _Account:
-    field, closed, rest = template.removeprefix("{").partition("}")
-    return _Account(field, rest) if closed else _Account(None, template)
-
-
-_RULES_OF = {
-    topic: tuple((rule, _account(rule.debit), _account(rule.credit)) for rule in RULES if rule.topic == topic)
-    for topic in TOPICS
-}
+_RULES_OF = {topic: tuple((rule, *rule.accounts) for rule in RULES if rule.topic == topic) for topic in TOPICS}
 
 
 class Entry(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from eventsourcing.persistence import IntegrityError
 
 from ledger.commands import Command
-from ledger.errors import Contention, Corrupt, LedgerError
+from ledger.errors import Contention, Corrupt, Invalid, LedgerError
 from ledger.policies.deadlines import Deadline, command_of
 from ledger.policies.unit import NewEvent, Unit
 from ledger.store.log import LedgerLog
@@ -29,7 +29,7 @@ class Receipt(NamedTuple):
 
 
 class Service:
-    """`due(stream, now)` answers the deadlines that have come on a stream and on what belongs to it."""
+    """`due(command)` answers the deadlines that have come, by the command's time, on what the command touches."""
 
     def __init__(self, log: LedgerLog, due: Callable[[Command], list[Deadline]]) -> None:
         self.log = log
@@ -40,7 +40,7 @@ class Service:
         """Decides and appends one command from outside, exactly once for its id.
 
         Raises Refused, NotFound or VersionConflict, having appended nothing but what was due before it (rule 29);
-        Contention when others kept getting in between.
+        Contention when others kept getting in between; Corrupt or Invalid where the log or this code is wrong.
         """
         position = self.log.handled(command.command_id)
         if position is not None:
@@ -58,6 +58,7 @@ class Service:
         """Decides many commands and appends them in one transaction: what each came to, in their order.
 
         A command that is refused leaves nothing and stops no other. None of them is from outside: each is safe to repeat.
+        Raises Corrupt or Invalid, having appended nothing, where one of them cannot be decided at all.
         """
         return self._decide(commands, (), None)
 
@@ -122,6 +123,8 @@ class Service:
                 try:
                     for consequence in unit.decide(command):
                         following.append((number, consequence))  # noqa: PERF401 - most commands have none
+                except (Corrupt, Invalid):
+                    raise  # no refusal: something is wrong with the log, or with us
                 except LedgerError as refusal:
                     if not first:
                         raise Corrupt(

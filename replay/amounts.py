@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from typing import Literal
 
 from iso4217 import Currency
 
@@ -19,12 +20,12 @@ def exponent(currency: str) -> int:
     return found
 
 
-def major(amount: int, currency: str) -> str:
-    """`-1234.50` for -123450 minor units of USD: a point, all of the currency's decimals, and no other separator."""
+def major(amount: int, currency: str, thousands: Literal["", ","] = "") -> str:
+    """`-1234.50` for -123450 minor units of USD: a point, all of the currency's decimals, and `thousands` between thousands."""
     decimals = exponent(currency)
     whole, part = divmod(abs(amount), 10**decimals)
-    sign = "-" if amount < 0 else ""
-    return f"{sign}{whole}.{part:0{decimals}d}" if decimals else f"{sign}{whole}"
+    point = f".{part:0{decimals}d}" if decimals else ""
+    return f"{'-' if amount < 0 else ''}{whole:{thousands}}{point}"
 
 
 def minor(text: str, currency: str) -> int:

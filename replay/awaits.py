@@ -6,6 +6,7 @@ from datetime import datetime
 from ledger.aggregates.payout import Payout
 from ledger.aggregates.payout_decider import CYCLE_SOURCES
 from ledger.rules import RULES
+from replay.rules import refund_rules
 from replay.values import instant, money
 
 _FIRST_CHARGE = {"milestone": (13,), "timesheet": (17,), "fixed_rate": (17,), "bonus": (20,), "eor_payroll": (4,)}
@@ -130,7 +131,7 @@ def _from_outside(state: Payout) -> tuple[Awaited, ...]:
             "processor",
             None,
             f"The processor sends {money(refund.amount, state.currency)} back to the client ({refund.id}).",
-            (18,) if refund.id.startswith("red_") else (26,),
+            refund_rules(refund.id),
         )
         for refund in state.refunds
         if refund.paid_at is None

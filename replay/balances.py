@@ -3,7 +3,7 @@
 Two times narrow them: `as_of` T counts what occurred at or before T, `known_at` T what was recorded at or before T.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -13,10 +13,8 @@ from ledger.errors import Corrupt
 from ledger.postings import Entry
 from ledger.store.log import Stored
 from ledger.upcasters import UPCASTERS
-from replay.sources import EventSource
-
-Progress = Callable[[int], None]
-"""Told how many further events were read."""
+from replay.sources import EventSource, Progress
+from replay.times import counts
 
 
 @dataclass(frozen=True)
@@ -92,21 +90,23 @@ def trial_balance(
         AccountTotal(account, currency, debits, credits, credits - debits)
         for (currency, account), (debits, credits) in sorted(sums.items())
     )
-    return TrialBalance("trial_balance", position, as_of, known_at, accounts, _totals(accounts))
-
-
-def _totals(accounts: tuple[AccountTotal, ...]) -> tuple[CurrencyTotal, ...]:
-    currencies = sorted({one.currency for one in accounts})
-    totals = []
-    for currency in currencies:
-        mine = [one for one in accounts if one.currency == currency]
-        total = CurrencyTotal(currency, sum(one.debits for one in mine), sum(one.credits for one in mine))
-        if total.debits != total.credits:
+    found = totals(accounts)
+    for one in found:
+        if one.debits != one.credits:
             raise Corrupt(
-                f"debits of {total.debits} {currency} against credits of {total.credits}: run `replay verify`"
+                f"debits of {one.debits} {one.currency} against credits of {one.credits}: run `replay verify`"
             )
-        totals.append(total)
-    return tuple(totals)
+    return TrialBalance("trial_balance", position, as_of, known_at, accounts, found)
+
+
+def totals(accounts: Iterable[AccountTotal]) -> tuple[CurrencyTotal, ...]:
+    """The accounts summed up, by currency. Nothing is required of the sums."""
+    sums: dict[str, list[int]] = {}
+    for one in accounts:
+        both = sums.setdefault(one.currency, [0, 0])
+        both[0] += one.debits
+        both[1] += one.credits
+    return tuple(CurrencyTotal(currency, *both) for currency, both in sorted(sums.items()))
 
 
 def balance(
@@ -125,12 +125,12 @@ def balance(
         _require_balanced(stored, entries)
         for account, currency, credit, _ in entries:
             if account in accounts:
-                buckets = found.setdefault(currency, dict.fromkeys(postings.BUCKETS, 0))
-                buckets[accounts[account]] += credit
-    totals = (
+                held = found.setdefault(currency, dict.fromkeys(postings.BUCKETS, 0))
+                held[accounts[account]] += credit
+    buckets = (
         tuple(Money(found[currency][bucket], currency) for currency in sorted(found)) for bucket in postings.BUCKETS
     )
-    return Balance("balance", payee, position, as_of, known_at, *totals)
+    return Balance("balance", payee, position, as_of, known_at, *buckets)
 
 
 def movements(
@@ -140,14 +140,15 @@ def movements(
     for stored in source.read_all(until=until):
         if on_events:
             on_events(1)
-        if stored.topic not in postings.TOPICS and stored.topic not in UPCASTERS:
-            continue
-        event = stored.event
-        if as_of is not None and event.occurred_at > as_of:
-            continue
-        if known_at is not None and event.recorded_at > known_at:
-            continue
-        yield stored, postings.entries(event)
+        if may_move(stored):
+            event = stored.event
+            if counts(event, as_of, known_at):
+                yield stored, postings.entries(event)
+
+
+def may_move(stored: Stored) -> bool:
+    """Whether the event may move money, as far as is seen without decoding it: what an old one is now shows only then."""
+    return stored.topic in postings.TOPICS or stored.topic in UPCASTERS
 
 
 def _require_balanced(stored: Stored, entries: list[Entry]) -> None:

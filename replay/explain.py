@@ -8,7 +8,7 @@ from ledger.aggregates.payout import Payout, evolve
 from ledger.store.reader import EventView
 from replay.awaits import Awaited, awaited, summary
 from replay.history import made_by
-from replay.rules import RULES, rules_of
+from replay.rules import SENTENCES, rules_of
 from replay.sources import Histories
 from replay.values import plain
 from replay.words import sentence
@@ -93,4 +93,4 @@ def _awaited(one: Awaited) -> dict[str, Any]:
 
 
 def _rules(numbers: Iterable[int]) -> list[dict[str, Any]]:
-    return [{"number": number, "text": RULES[number]} for number in numbers]
+    return [{"number": number, "text": SENTENCES[number]} for number in numbers]

@@ -1,6 +1,6 @@
 """What happened to a contract, a payout, a freelancer or a client: in order, by whom, and what it did to the money."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -8,7 +8,9 @@ from typing import Any, Literal
 from ledger import events as e
 from ledger import ids
 from ledger.postings import Entry
+from ledger.store.funds import NO_UPPER_BOUND
 from ledger.store.reader import EventView
+from replay import adjustments
 from replay import texts as vault_texts
 from replay.rules import rules_of
 from replay.sources import Histories, Source
@@ -17,7 +19,6 @@ from replay.words import sentence
 
 SUBJECTS = (ids.CONTRACT, ids.PAYOUT, ids.FREELANCER, ids.CLIENT)
 """What has a history: the prefixes of its ids."""
-_ALL = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,7 @@ def history(
     if not views:
         return None
     views = sorted({view.position: view for view in [*views, *_corrections(reader, subject, views)]}.values())
-    texts = source.vault.reveal(sealed.id for view in views for sealed in vault_texts.references(view.event))
-    return History("history", subject, position, tuple(told(views, texts)))
+    return History("history", subject, position, tuple(happenings(source, views)))
 
 
 def _views(reader: Histories, subject: str) -> list[EventView]:
@@ -77,7 +77,7 @@ def _views(reader: Histories, subject: str) -> list[EventView]:
         views = reader.history(payout_id=subject)
         return [*made_by(reader, views), *views]
     if kind in (ids.FREELANCER, ids.CLIENT):
-        return reader.events(party_id=subject, limit=_ALL)
+        return reader.events(party_id=subject, limit=NO_UPPER_BOUND)
     raise ValueError(f"{subject!r} has no history: name a contract (con_…), payout (pay_…), freelancer or client")
 
 
@@ -93,18 +93,19 @@ def made_by(reader: Histories, views: Iterable[EventView]) -> list[EventView]:
 def _corrections(reader: Histories, subject: str, views: list[EventView]) -> list[EventView]:
     """Adjustments that correct one of these events, or were posted to an account of the subject (rule 27)."""
     known = {view.id for view in views}
-    proposed = reader.events(topic=e.AdjustmentProposed.TOPIC, limit=_ALL)
-    approved = reader.events(topic=e.AdjustmentApproved.TOPIC, limit=_ALL)
+    found = [view for topic in adjustments.TOPICS for view in reader.events(topic=topic, limit=NO_UPPER_BOUND)]
     concerned = {
         view.stream
-        for view in (*proposed, *approved)
-        if isinstance(view.event, e.AdjustmentProposed | e.AdjustmentApproved)
-        and (
-            getattr(view.event, "corrects_event_id", None) in known
-            or any(posting.account.startswith(f"{subject}:") for posting in view.event.postings)
-        )
+        for view in found
+        if getattr(view.event, "corrects_event_id", None) in known or adjustments.posts_to(view.event, (subject,))
     }
-    return [view for view in (*proposed, *approved) if view.stream in concerned]
+    return [view for view in found if view.stream in concerned]
+
+
+def happenings(source: Source, views: Sequence[EventView]) -> list[Happening]:
+    """Events as people and programs are told of them, with the texts that the source has."""
+    texts = source.vault.reveal(sealed.id for view in views for sealed in vault_texts.references(view.event))
+    return told(views, texts)
 
 
 def told(views: Iterable[EventView], texts: vault_texts.Revealed) -> list[Happening]:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ledger import events as e
+from ledger import ids
 from ledger.events import Event
 
-RULES: dict[int, str] = {
+SENTENCES: dict[int, str] = {
     1: "A contract is offered to an e-mail address, answered by its owner, and active once there is a payout method.",
     2: "Who was met on the platform must have gone through conversion before they are paid off it.",
     3: "A contract needs a classification outcome, decided by the client alone or after a recommendation.",
@@ -62,6 +63,11 @@ def _closed(event: e.CycleClosed) -> tuple[int, ...]:
 def _charged(event: e.PayoutCharged) -> tuple[int, ...]:
     """An objection may stand before the charge succeeds."""
     return (21, 22, 18) if event.release_at is None else (21, 22, 23)
+
+
+def refund_rules(refund_id: str) -> tuple[int, ...]:
+    """What is sent back to the client comes from a reduction or from a refund."""
+    return (18,) if ids.kind_of(refund_id) == ids.REDUCTION else (26,)
 
 
 def _released(event: e.PayoutReleased) -> tuple[int, ...]:
@@ -127,7 +133,7 @@ RULES_OF: dict[str, tuple[int, ...] | Choice] = {
     "payout.reduced.v1": (18, 23),
     "payout.reversed.v1": (26,),
     "payout.reversal_reinstated.v1": (26,),
-    "payout.refund_paid.v1": lambda event: (18,) if event.refund_id.startswith("red_") else (26,),
+    "payout.refund_paid.v1": lambda event: refund_rules(event.refund_id),
     "adjustment.proposed.v1": (27,),
     "adjustment.approved.v1": (27,),
 }

@@ -2,10 +2,9 @@
 
 from itertools import islice
 
+from ledger.store.funds import NO_UPPER_BOUND
 from ledger.store.reader import EventView, view_of
 from replay.sources import EventSource
-
-_NO_LIMIT = 2**63 - 1
 
 
 class Scan:
@@ -42,4 +41,4 @@ class Scan:
 
     def history(self, *, contract_id: str | None = None, payout_id: str | None = None) -> list[EventView]:
         """Everything that happened to a contract, its payouts included, or to one payout, in order."""
-        return self.events(contract_id=contract_id, payout_id=payout_id, limit=_NO_LIMIT)
+        return self.events(contract_id=contract_id, payout_id=payout_id, limit=NO_UPPER_BOUND)

@@ -3,7 +3,7 @@
 Every command of `replay` takes a `Source`; what only the live database has (projections, checkpoints) is in `replay.live`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from ledger.clock import Clock
@@ -11,6 +11,9 @@ from ledger.errors import LedgerError
 from ledger.store.log import Stored
 from ledger.store.reader import EventView
 from replay.texts import Revealed
+
+Progress = Callable[[int], None]
+"""Told how many further events were read."""
 
 
 class EventSource(Protocol):

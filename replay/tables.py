@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ledger.postings import Entry
 from replay.balances import Balance, TrialBalance
 from replay.history import Happening, History
 from replay.output import row, show, table
 from replay.texts import shown
-from replay.values import at_times, money
+from replay.values import at_times, money, side
 
 
 def show_history(found: History) -> None:
@@ -19,12 +18,7 @@ def show_history(found: History) -> None:
 
 
 def _told(one: Happening) -> list[str]:
-    return [one.what, *_texts(one.details), *(_side(entry) for entry in one.entries)]
-
-
-def _side(entry: Entry) -> str:
-    direction = "credit" if entry.credit >= 0 else "debit "
-    return f"  {direction} {entry.account}  {money(abs(entry.credit), entry.currency)}"
+    return [one.what, *_texts(one.details), *map(side, one.entries)]
 
 
 def _texts(details: dict[str, Any], prefix: str = "") -> list[str]:

@@ -1,15 +1,23 @@
 """Histories as they stood at an instant: what had occurred by then (`as_of`), and what had been recorded by then (`known_at`)."""
 
 from datetime import datetime
+from typing import Protocol
 
-from ledger.events import Event
+from ledger.store.funds import NO_UPPER_BOUND
 from ledger.store.reader import EventView
 from replay.sources import Histories
 
-_ALL = 2**63 - 1
+
+class Timed(Protocol):
+    """What has the two times of an event (rule 28)."""
+
+    @property
+    def occurred_at(self) -> datetime: ...
+    @property
+    def recorded_at(self) -> datetime: ...
 
 
-def counts(event: Event, as_of: datetime | None, known_at: datetime | None) -> bool:
+def counts(event: Timed, as_of: datetime | None, known_at: datetime | None) -> bool:
     """Whether it had occurred by `as_of` and been recorded by `known_at`; None is any time."""
     return (as_of is None or event.occurred_at <= as_of) and (known_at is None or event.recorded_at <= known_at)
 
@@ -40,7 +48,7 @@ class AtTimes:
         if self._as_of is None and self._known_at is None:
             wanted = limit
         else:
-            wanted = _ALL  # which of them count is only known when they are read
+            wanted = NO_UPPER_BOUND  # which of them count is only known when they are read
         found = self._histories.events(
             after=after, topic=topic, contract_id=contract_id, payout_id=payout_id, party_id=party_id, limit=wanted
         )
@@ -48,4 +56,4 @@ class AtTimes:
 
     def history(self, *, contract_id: str | None = None, payout_id: str | None = None) -> list[EventView]:
         """Everything that happened to a contract, its payouts included, or to one payout, in order."""
-        return self.events(contract_id=contract_id, payout_id=payout_id, limit=_ALL)
+        return self.events(contract_id=contract_id, payout_id=payout_id, limit=NO_UPPER_BOUND)

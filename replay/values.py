@@ -5,20 +5,17 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from iso4217 import Currency
-
 from ledger.money import CURRENCIES
 from ledger.postings import Entry
+from replay.amounts import major
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
 def money(amount: int, currency: str) -> str:
-    """`-1,234.50 USD` for -123450 minor units; with as many decimals as the currency has."""
-    exponent = (Currency(currency).exponent or 0) if currency in CURRENCIES else 0
-    whole, part = divmod(abs(amount), 10**exponent)
-    decimals = f".{part:0{exponent}d}" if exponent else ""
-    return f"{'-' if amount < 0 else ''}{whole:,}{decimals} {currency}"
+    """`-1,234.50 USD` for -123450 minor units; with as many decimals as the currency has, and none for what is no money."""
+    number = major(amount, currency, thousands=",") if currency in CURRENCIES else f"{amount:,}"
+    return f"{number} {currency}"
 
 
 def instant(at: datetime) -> str:
@@ -54,6 +51,28 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "currency": entry.currency,
         "line": entry.line,
     }
+
+
+def side(entry: Entry) -> str:
+    """One side of a posting on a line of its own, set in: `  credit fre_…:pending  500.00 USD`."""
+    direction = "credit" if entry.credit >= 0 else "debit "
+    return f"  {direction} {entry.account}  {money(abs(entry.credit), entry.currency)}"
+
+
+SIDE_COLUMNS = ("line", "account", "currency", "debit", "credit")
+
+
+def side_cells(entry: Entry) -> tuple[Any, ...]:
+    """One side of a posting under `SIDE_COLUMNS`, in minor units."""
+    sides = (None, entry.credit) if entry.credit >= 0 else (-entry.credit, None)
+    return (entry.line, entry.account, entry.currency, *sides)
+
+
+def word(value: Any) -> str:
+    """Any value in a table: yes or no, `-` for nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(plain(value))
 
 
 def plain(value: Any) -> Any:

@@ -11,13 +11,6 @@ from ledger.errors import Corrupt, NotFound, Refused
 from ledger.events import Event
 
 
-class AdjustmentPosting(msgspec.Struct, frozen=True, kw_only=True):
-    account: str
-    direction: str
-    amount: int
-    currency: str
-
-
 class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     version: int
@@ -25,7 +18,7 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
     """`proposed` or `approved`."""
     reason: str
     corrects_event_id: str
-    postings: tuple[AdjustmentPosting, ...]
+    postings: tuple[e.Posting, ...]
     stated_at: datetime | None
     proposed_by: str
     proposed_at: datetime
@@ -42,7 +35,7 @@ def evolve(state: Adjustment | None, event: Event) -> Adjustment:
             status="proposed",
             reason=event.reason.id,
             corrects_event_id=event.corrects_event_id,
-            postings=tuple(AdjustmentPosting(**msgspec.structs.asdict(posting)) for posting in event.postings),
+            postings=event.postings,
             stated_at=event.effective_at,
             proposed_by=event.person,
             proposed_at=event.occurred_at,
@@ -89,7 +82,7 @@ def decide(state: Adjustment | None, command: Command) -> list[Event]:
                     **command.stamp(state.stated_at or command.now),
                     adjustment_id=state.id,
                     person=command.person,
-                    postings=tuple(e.Posting(**msgspec.structs.asdict(posting)) for posting in state.postings),
+                    postings=state.postings,
                 )
             ]
     raise TypeError(f"an adjustment does not decide {type(command).__name__}")

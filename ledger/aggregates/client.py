@@ -6,8 +6,9 @@ import msgspec
 
 from ledger import commands as c
 from ledger import events as e
+from ledger.aggregates.steps import Changes, Steps, follow
 from ledger.commands import Command
-from ledger.errors import Corrupt, NotFound, Refused
+from ledger.errors import NotFound, Refused
 from ledger.events import Event
 
 
@@ -31,25 +32,38 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evolve(state: Client | None, event: Event) -> Client:
-    match event:
-        case e.ClientRegistered():
-            return Client(id=event.client_id, version=1, name=event.name.id, email=event.email.id)
-    if state is None:
-        raise Corrupt(f"{event.TOPIC} before the client was registered")
-    changed = msgspec.structs.replace(state, version=state.version + 1)
-    match event:
-        case e.BillingMethodSet():
-            return msgspec.structs.replace(changed, method=event.method.id, method_sha256=event.method.sha256)
-        case e.ClientErased():
-            return msgspec.structs.replace(changed, method=None, method_sha256=None, erased_at=event.occurred_at)
-        case e.ConversionRecorded():
-            conversion = Conversion(event.conversion_id, event.freelancer_id)
-            return msgspec.structs.replace(changed, conversions=(*state.conversions, conversion))
-        case e.PaymentOverdue():
-            return msgspec.structs.replace(changed, overdue=(*state.overdue, event.payout_id))
-        case e.PaymentSettled():
-            return msgspec.structs.replace(changed, overdue=tuple(p for p in state.overdue if p != event.payout_id))
-    raise Corrupt(f"{event.TOPIC} is not an event of a client")
+    if isinstance(event, e.ClientRegistered):
+        return Client(id=event.client_id, version=1, name=event.name.id, email=event.email.id)
+    return follow(state, event, _STEPS, "client")
+
+
+def _method(_: Client, event: e.BillingMethodSet) -> Changes:
+    return {"method": event.method.id, "method_sha256": event.method.sha256}
+
+
+def _erased(_: Client, event: e.ClientErased) -> Changes:
+    return {"method": None, "method_sha256": None, "erased_at": event.occurred_at}
+
+
+def _converted(state: Client, event: e.ConversionRecorded) -> Changes:
+    return {"conversions": (*state.conversions, Conversion(event.conversion_id, event.freelancer_id))}
+
+
+def _overdue(state: Client, event: e.PaymentOverdue) -> Changes:
+    return {"overdue": (*state.overdue, event.payout_id)}
+
+
+def _settled(state: Client, event: e.PaymentSettled) -> Changes:
+    return {"overdue": tuple(one for one in state.overdue if one != event.payout_id)}
+
+
+_STEPS: Steps = {
+    e.BillingMethodSet: _method,
+    e.ClientErased: _erased,
+    e.ConversionRecorded: _converted,
+    e.PaymentOverdue: _overdue,
+    e.PaymentSettled: _settled,
+}
 
 
 def decide(state: Client | None, command: Command) -> list[Event]:

@@ -4,7 +4,6 @@ What is available is decided here and nowhere else: a release, a reversal and an
 stream in the transaction of what they follow from.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -13,8 +12,9 @@ from msgspec.structs import replace
 
 from ledger import commands as c
 from ledger import events as e
+from ledger.aggregates.steps import Changes, Steps, follow
 from ledger.commands import Command
-from ledger.errors import Corrupt, NotFound, Refused
+from ledger.errors import NotFound, Refused
 from ledger.events import Event
 
 
@@ -54,19 +54,10 @@ def withdrawal_of(state: Freelancer, withdrawal_id: str) -> Withdrawal:
     raise NotFound(f"withdrawal {withdrawal_id}")
 
 
-Changes = dict[str, Any]
-"""The fields of a freelancer that an event gives other values."""
-
-
 def evolve(state: Freelancer | None, event: Event) -> Freelancer:
-    if type(event) is e.FreelancerRegistered:
+    if isinstance(event, e.FreelancerRegistered):
         return Freelancer(id=event.freelancer_id, version=1, name=event.name.id, email=event.email.id)
-    if state is None:
-        raise Corrupt(f"{event.TOPIC} before the freelancer was registered")
-    step = _STEPS.get(type(event))
-    if step is None:
-        raise Corrupt(f"{event.TOPIC} is not an event of a freelancer")
-    return replace(state, version=state.version + 1, **step(state, event))
+    return follow(state, event, _STEPS, "freelancer")
 
 
 def _method(_: Freelancer, event: e.PayoutMethodSet) -> Changes:
@@ -127,7 +118,7 @@ def _with(state: Freelancer, withdrawal_id: str, **changes: Any) -> Changes:
     return {"withdrawals": tuple(now if one.id == now.id else one for one in state.withdrawals)}
 
 
-_STEPS: dict[type[Event], Callable[[Freelancer, Any], Changes]] = {
+_STEPS: Steps = {
     e.PayoutMethodSet: _method,
     e.FreelancerErased: _erased,
     e.PayoutMethodAwaited: _awaited,

@@ -1,24 +1,17 @@
 """A payout's state, and what each of its events makes of it (rules 17 to 26)."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from ledger import events as e
+from ledger.aggregates.steps import Changes, Steps, follow
 from ledger.errors import Corrupt, NotFound
-from ledger.events import Event, SourceType
+from ledger.events import Event
 
 Status = Literal["due", "charge_failed", "pending", "released", "reversed"]
-
-
-class PayoutSource(msgspec.Struct, frozen=True, kw_only=True):
-    type: SourceType
-    id: str | None = None
-    start: datetime | None = None
-    end: datetime | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +59,7 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     freelancer_id: str
     payee: str
     currency: str
-    source: PayoutSource
+    source: e.Source
     due_at: datetime
     due_amount: int
     review_deadline: datetime | None
@@ -139,23 +132,11 @@ def reversal_of(state: Payout, reversal_id: str) -> Reversal:
     raise NotFound(f"reversal {reversal_id} of payout {state.id}")
 
 
-Changes = dict[str, Any]
-"""The fields of a payout that an event gives other values."""
-
-
 def evolve(state: Payout | None, event: Event) -> Payout:
-    if isinstance(event, e.PayoutDue):
-        return _due(event)
-    if state is None:
-        raise Corrupt(f"{event.TOPIC} before the payout was due")
-    step = _STEPS.get(type(event))
-    if step is None:
-        raise Corrupt(f"{event.TOPIC} is not an event of a payout")
-    return replace(state, version=state.version + 1, **step(state, event))
+    return _due(event) if isinstance(event, e.PayoutDue) else follow(state, event, _STEPS, "payout")
 
 
 def _due(event: e.PayoutDue) -> Payout:
-    source = event.source
     return Payout(
         id=event.payout_id,
         version=1,
@@ -164,7 +145,7 @@ def _due(event: e.PayoutDue) -> Payout:
         freelancer_id=event.freelancer_id,
         payee=event.payee,
         currency=event.currency,
-        source=PayoutSource(type=source.type, id=source.id, start=source.start, end=source.end),
+        source=event.source,
         due_at=event.occurred_at,
         due_amount=event.amount,
         review_deadline=event.review_deadline,
@@ -288,7 +269,7 @@ def _reversed(state: Payout, event: e.PayoutReversed) -> Changes:
     }
 
 
-_STEPS: dict[type[Event], Callable[[Payout, Any], Changes]] = {
+_STEPS: Steps = {
     e.ChargeRequested: _charge_requested,
     e.PayoutCharged: _charged,
     e.ChargeFailed: _charge_failed,

@@ -80,7 +80,7 @@ def lines_of(record: Record) -> list[Row]:
 def _line(record: Record, freelancer_id: str, currency: str, line: str) -> Row:
     event = record.event
     named = (getattr(event, name, None) for name in SUBJECTS)
-    subject = next((name for name in named if name), None)
+    subject = next(filter(None, named), None)
     return {
         "freelancer_id": freelancer_id,
         "currency": currency,

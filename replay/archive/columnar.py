@@ -9,7 +9,6 @@ Sums are decimals, wide enough for more amounts than can be kept, so that none o
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from string import Formatter
 from typing import Any
 
 import ibis
@@ -37,27 +36,10 @@ def rules_table(rules: Sequence[Rule] = postings.RULES) -> Table:
     rows = []
     for rule in rules:
         field, value = rule.when or ("", "")
-        for side, template in (("debit", rule.debit), ("credit", rule.credit)):
-            owner, bucket = account_of(template)
-            rows.append((rule.topic, field, value, owner, bucket, side, rule.amount))
+        for side, account in zip(("debit", "credit"), rule.accounts, strict=True):
+            rows.append((rule.topic, field, value, account.field or "", account.rest, side, rule.amount))
     names = ("rule_topic", "when_field", "when_value", "owner", "bucket", "side", "moves")
     return ibis.memtable(pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))))
-
-
-def account_of(template: str) -> tuple[str, str]:
-    """The field that an account's template begins with, or an empty text, and what stands after it.
-
-    Raises ValueError for a template of another shape.
-    """
-    parts = [(text, field) for text, field, _, _ in Formatter().parse(template)]
-    match parts:
-        case [("", str(owner))]:
-            return owner, ""
-        case [("", str(owner)), (bucket, None)]:
-            return owner, bucket
-        case [(bucket, None)]:
-            return "", bucket
-    raise ValueError(f"a posting rule's account {template!r} is not a field with a text after it, or a text")
 
 
 @cache
@@ -90,14 +72,14 @@ def _instant(at: datetime) -> Any:
 def _by_rule(events: Table, rules: Sequence[Rule]) -> Table:
     """The sides of the postings that the rules make."""
     table = rules_table(rules)
-    owners = sorted({account_of(template)[0] for rule in rules for template in (rule.debit, rule.credit)} - {""})
+    owners = sorted({side.field for rule in rules for side in rule.accounts if side.field is not None})
     conditions = sorted({rule.when[0] for rule in rules if rule.when})
     amounts = sorted({rule.amount for rule in rules})
     moving = events.filter(_.type.isin(sorted({rule.topic for rule in rules})))
     joined = moving.join(table, moving.type == table.rule_topic)
     sides = joined.select(
         account=ibis.ifelse(joined.owner == "", joined.bucket, _named(joined, "owner", owners).concat(joined.bucket)),
-        currency=_.currency,
+        currency=_[postings.CURRENCY],
         side=_.side,
         amount=_named(joined, "moves", amounts).cast(_AMOUNT),
         # selected and then filtered it is compiled in half the time of a filter that works it out

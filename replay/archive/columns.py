@@ -5,7 +5,6 @@ Amounts are int64 minor units; times are UTC, in microseconds. No text of the va
 """
 
 from collections.abc import Sequence
-from string import Formatter
 from typing import Any
 
 import pyarrow as pa
@@ -13,18 +12,13 @@ from msgspec.structs import asdict
 
 from ledger import postings
 from ledger.events import Event
-from ledger.postings import Rule
+from ledger.postings import CURRENCY, Rule
 from ledger.store.log import Stored
 
 
-def fields_in(template: str) -> list[str]:
-    """The fields of the event that an account's template names in braces."""
-    return [name for _, name, _, _ in Formatter().parse(template) if name]
-
-
 def _names(rules: Sequence[Rule]) -> tuple[str, ...]:
-    named = {name for rule in rules for side in (rule.debit, rule.credit) for name in fields_in(side)}
-    return tuple(sorted(named | {rule.when[0] for rule in rules if rule.when} | {"currency"}))
+    owners = {side.field for rule in rules for side in rule.accounts if side.field is not None}
+    return tuple(sorted({*owners, *(rule.when[0] for rule in rules if rule.when), CURRENCY}))
 
 
 AMOUNTS = tuple(sorted({rule.amount for rule in postings.RULES}))

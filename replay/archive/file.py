@@ -22,7 +22,7 @@ _REPEATED = [name for name in SCHEMA.names if name not in ("position", "state", 
 
 
 class FileWriting:
-    """One file on its way: under a name that no reader looks for, until it is whole and on disk."""
+    """Events are added in the order of the log; then the file is closed, or abandoned."""
 
     def __init__(self, folder: Path, month: str, first: int) -> None:
         self._folder, self._month, self._first = folder, month, first

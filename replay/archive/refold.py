@@ -12,9 +12,9 @@ from replay.archive.columns import SCHEMA
 from replay.archive.engines import Engine, open_engine
 from replay.archive.source import ArchiveSource
 from replay.archive.writing import OtherLedger
-from replay.balances import AccountTotal, CurrencyTotal, Progress, trial_balance
+from replay.balances import AccountTotal, CurrencyTotal, totals, trial_balance
 from replay.live import Live
-from replay.sources import EventSource, SourceUnavailable
+from replay.sources import EventSource, Progress, SourceUnavailable
 
 Against = Literal["live", "archive"]
 Key = tuple[str, str]
@@ -71,11 +71,11 @@ def refold(
         _require_same(archive, live)
     accounts = fold(archive, engine=engine, master=master, as_of=as_of, known_at=known_at)
     expected = _expected(archive, live, as_of, known_at, on_events)
-    totals = _totals(accounts)
+    sums = totals(accounts)
     differences = tuple(_differences(accounts, expected))
     return Refold(
         object="refold",
-        ok=not differences and all(one.debits == one.credits for one in totals),
+        ok=not differences and all(one.debits == one.credits for one in sums),
         engine=engine,
         archive=str(archive.folder),
         position=archive.manifest.position,
@@ -84,7 +84,7 @@ def refold(
         known_at=known_at,
         against="archive" if live is None else "live",
         accounts=accounts,
-        totals=totals,
+        totals=sums,
         differences=differences,
     )
 
@@ -167,15 +167,6 @@ def _differences(accounts: tuple[AccountTotal, ...], expected: Mapping[Key, Mapp
                 refolded, other = found.get(key, nothing)[column], expected.get(key, nothing)[column]
                 if refolded != other:
                     yield Difference(account, currency, column, refolded, other, refolded - other)
-
-
-def _totals(accounts: tuple[AccountTotal, ...]) -> tuple[CurrencyTotal, ...]:
-    sums: dict[str, list[int]] = {}
-    for one in accounts:
-        both = sums.setdefault(one.currency, [0, 0])
-        both[0] += one.debits
-        both[1] += one.credits
-    return tuple(CurrencyTotal(currency, *both) for currency, both in sorted(sums.items()))
 
 
 class _UpTo:

@@ -3,7 +3,7 @@
 from replay.archive.refold import Refold
 from replay.archive.writing import Archived
 from replay.output import row, show, table
-from replay.values import instant, money
+from replay.values import at_times, money
 
 SHOWN = 20
 """How many differences are shown to people; programs get them all."""
@@ -23,8 +23,7 @@ def show_archived(found: Archived) -> None:
 
 def show_refold(found: Refold) -> None:
     other = "the live balances" if found.against == "live" else "the plain fold of its own events"
-    times = f", as of {instant(found.as_of)}" if found.as_of else ""
-    times += f", as known at {instant(found.known_at)}" if found.known_at else ""
+    times = at_times(found.as_of, found.known_at)
     show(
         f"{found.archive} refolded by {found.engine} up to position {found.position}{times}: {len(found.accounts)} accounts,"
         f" held against {other}"

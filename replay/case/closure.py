@@ -12,7 +12,7 @@ Of a case as known at a time, these are steps among what had been recorded by th
 afterwards: an adjustment that was approved as of an earlier instant counts from then on, though nobody had proposed it yet.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -22,13 +22,12 @@ from ledger import events as e
 from ledger import ids
 from ledger.events import EVENTS, Event
 from ledger.store.log import Stored
-from ledger.store.reader import EventView, view_of
+from ledger.store.reader import EventView
 from ledger.upcasters import UPCASTERS
-from replay.case.source import Excerpt
+from replay.finder import Finder
 from replay.scan import Scan
-from replay.sources import Source
+from replay.sources import Progress, Source
 
-_ALL = 2**63 - 1
 _TOPICS = tuple(
     (cls, sorted(topic for topic, known in EVENTS.items() if issubclass(known, cls)))
     for cls in (e.ClientEvent, e.FreelancerEvent, e.AdjustmentEvent)
@@ -53,14 +52,14 @@ def gather(
     *,
     as_of: datetime | None = None,
     known_at: datetime | None = None,
-    on_events: Callable[[int], None] | None = None,
+    on_events: Progress | None = None,
 ) -> Gathered | None:
     """The closure of a contract, of what was recorded by `known_at` and occurred by `as_of`; None where it is not there.
 
     Complete up to the head of the log as it was at the call, however far projections are behind it.
     """
-    finder = _Finder(source, contract_id, known_at, on_events)
-    found: Found = {view.position: view for view in finder.find(contract_id=contract_id)}
+    finder = _finder(source, contract_id, known_at, on_events)
+    found = finder.find(contract_id=contract_id)
     offered = next((view.event for view in found.values() if isinstance(view.event, e.ContractOffered)), None)
     if offered is None:
         return None
@@ -69,7 +68,7 @@ def gather(
     while len(found) > before:
         before = len(found)
         found |= _linked(offered, found, nearby)
-        found |= {view.position: view for view in finder.causes(found.values())}
+        found |= _causes(finder, found)
     occurred = [
         found[position] for position in sorted(found) if as_of is None or found[position].event.occurred_at <= as_of
     ]
@@ -78,53 +77,32 @@ def gather(
     return Gathered(finder.until, tuple(occurred))
 
 
-class _Finder:
-    """Finds events by the index as far as there is one and it has come, and by one look at each from there on."""
+def _finder(source: Source, contract_id: str, known_at: datetime | None, on_events: Progress | None) -> Finder:
+    """Without an index only what may be asked for is decoded, and stays in memory."""
+    name = contract_id.encode()
 
-    def __init__(
-        self, source: Source, contract_id: str, known_at: datetime | None, on_events: Callable[[int], None] | None
-    ) -> None:
-        self._source, self._known_at = source, known_at
-        self.until = source.log.head()
-        self._index = None if isinstance(source.reader, Scan) else source.reader
-        indexed = 0 if self._index is None else self._index.position("history")
-        self._rest = Scan(Excerpt(list(self._unindexed(contract_id.encode(), indexed, on_events))))
+    def wanted(stored: Stored) -> bool:
+        return name in stored.state or stored.topic in _NEARBY or stored.topic in UPCASTERS
 
-    def _unindexed(self, contract_id: bytes, indexed: int, on_events: Callable[[int], None] | None) -> Iterator[Stored]:
-        """What may be asked for: only these are decoded, and stay in memory."""
-        for stored in self._source.log.read_all(after=indexed, until=self.until):
-            if on_events:
-                on_events(1)
-            if contract_id in stored.state or stored.topic in _NEARBY or stored.topic in UPCASTERS:
-                yield stored
-
-    def find(self, **narrowed: Any) -> list[EventView]:
-        views = self._rest.events(**narrowed, limit=_ALL)
-        if self._index is not None:
-            views += self._index.events(**narrowed, limit=_ALL)
-        return list({view.position: view for view in views if self._counts(view)}.values())
-
-    def causes(self, views: Iterable[EventView]) -> Iterator[EventView]:
-        """The events that caused these."""
-        places = {(view.stream, view.version) for view in views}
-        for cause in {view.event.cause_id for view in views} - {None}:
-            stream, _, version = str(cause).removeprefix(f"{ids.EVENT}_").rpartition("_")
-            if (stream, int(version)) not in places:
-                stored = self._source.log.find(stream, int(version))
-                if stored is not None and self._counts(view_of(stored)):
-                    yield view_of(stored)
-
-    def _counts(self, view: EventView) -> bool:
-        return view.position <= self.until and (self._known_at is None or view.event.recorded_at <= self._known_at)
+    index = None if isinstance(source.reader, Scan) else source.reader
+    return Finder(source.log, index, known_at=known_at, wanted=wanted, on_events=on_events)
 
 
-def _nearby(finder: _Finder, offered: e.ContractOffered) -> list[EventView]:
+def _causes(finder: Finder, found: Found) -> Found:
+    """The events that caused these."""
+    places = {(view.stream, view.version) for view in found.values()}
+    causes = {view.event.cause_id for view in found.values() if view.event.cause_id is not None}
+    views = [finder.at(*place) for place in {ids.place_of(cause) for cause in causes} - places]
+    return {view.position: view for view in views if view is not None}
+
+
+def _nearby(finder: Finder, offered: e.ContractOffered) -> list[EventView]:
     """What may be linked: the events on both parties' own streams, and all adjustments."""
     clients, freelancers, adjustments = (topics for _, topics in _TOPICS)
     views = [
-        *(view for topic in clients for view in finder.find(topic=topic, party_id=offered.client_id)),
-        *(view for topic in freelancers for view in finder.find(topic=topic, party_id=offered.freelancer_id)),
-        *(view for topic in adjustments for view in finder.find(topic=topic)),
+        *(view for topic in clients for view in finder.find(topic=topic, party_id=offered.client_id).values()),
+        *(view for topic in freelancers for view in finder.find(topic=topic, party_id=offered.freelancer_id).values()),
+        *(view for topic in adjustments for view in finder.find(topic=topic).values()),
     ]
     parties = (offered.client_id, offered.freelancer_id)
     return [view for view in views if view.stream in parties or ids.kind_of(view.stream) == ids.ADJUSTMENT]

@@ -19,33 +19,16 @@ from ledger.aggregates.contract import Contract
 from ledger.aggregates.payout import Payout
 from ledger.codec import encode
 from ledger.commands import Command
-from ledger.errors import Corrupt
-from ledger.events import AdjustmentEvent, ClientEvent, ContractEvent, Event, FreelancerEvent, PayoutEvent
+from ledger.events import Event, stream_of
 from ledger.ids import CLIENT, FREELANCER, kind_of
 from ledger.policies.unit import Unit
 from ledger.postings import entries
 from replay.values import parse_instant
 
-_STREAMS = (
-    (ClientEvent, "client_id"),
-    (FreelancerEvent, "freelancer_id"),
-    (ContractEvent, "contract_id"),
-    (PayoutEvent, "payout_id"),
-    (AdjustmentEvent, "adjustment_id"),
-)
-
 
 def utc(instant: str) -> datetime:
     """`2026-01-05T09:00:00Z`."""
     return parse_instant(instant)
-
-
-def stream_of(event: Event) -> str:
-    """The stream that an event stands on."""
-    for kind, field in _STREAMS:
-        if isinstance(event, kind):
-            return str(getattr(event, field))
-    raise Corrupt(f"{event.TOPIC} is on no stream that this code knows")
 
 
 class Given:

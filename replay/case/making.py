@@ -4,7 +4,7 @@ The same source and arguments give the same bytes: it is signed with the ledger'
 signature is Ed25519's, which draws nothing.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from importlib.metadata import version
 
@@ -17,10 +17,11 @@ from replay.case.closure import gather
 from replay.case.file import Case, CaseBroken, CaseEvent, CaseFile, TextKind, digest_of, sign, stored
 from replay.case.proof import linked
 from replay.case.result import UNFOLDABLE, Outcome, outcome, recorded
-from replay.case.source import CaseSource, Excerpt, verify
+from replay.case.source import CaseSource, verify
 from replay.case.texts import Salted, sealed_of, texts_of
+from replay.excerpt import Excerpt
 from replay.live import Live
-from replay.sources import Source, SourceUnavailable
+from replay.sources import Progress, Source, SourceUnavailable
 from replay.values import instant
 
 
@@ -32,7 +33,7 @@ def make_case(
     as_of: datetime | None = None,
     known_at: datetime | None = None,
     redacted: Collection[TextKind] = (),
-    on_events: Callable[[int], None] | None = None,
+    on_events: Progress | None = None,
 ) -> CaseFile | None:
     """The case of a contract; None where there is no such contract by then.
 

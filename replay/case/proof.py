@@ -4,7 +4,7 @@ The chain is a list, so the way from an event to a checkpoint is made of the lea
 say nothing of an event to whoever does not know all of its bytes already.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from ledger.store import chain
 from ledger.store.checkpoints import Checkpoint, is_signed_by
 from ledger.store.log import Stored
 from replay.case.file import CaseBroken, CaseEvent, CaseFile, Run
-from replay.sources import EventSource
+from replay.sources import EventSource, Progress
 
 MAX_RUN = 10_000
 """Leaves on the way to one checkpoint. One is signed every 1,000 events: where it is further, none was signed there."""
@@ -42,7 +42,7 @@ def linked(
     log: EventSource,
     positions: Sequence[int],
     checkpoints: Sequence[Checkpoint],
-    on_events: Callable[[int], None] | None = None,
+    on_events: Progress | None = None,
 ) -> Linked:
     """The events at these positions, in order, as a case holds them, with the ways to checkpoints that are short enough.
 
@@ -155,8 +155,8 @@ def _require_whole(events: Sequence[CaseEvent]) -> None:
 
 
 def _after(one: CaseEvent) -> bytes:
-    leaf = leaf_of(one.position, one.version, one.stream, one.topic, one.state.encode())
-    return sha256(b"\x01" + bytes.fromhex(one.previous) + leaf).digest()
+    previous = bytes.fromhex(one.previous)
+    return chain.link(previous, one.position, one.version, one.stream, one.topic, one.state.encode())
 
 
 def _follow(run: Run, events: dict[int, CaseEvent], key: str) -> int:

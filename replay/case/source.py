@@ -1,38 +1,18 @@
 """A case file as a source: its events, its texts, and the time of its last record."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from ledger.errors import LedgerError
-from ledger.store.log import Stored
 from replay.case.file import MAX_BYTES, CaseBroken, CaseFile, digest_of, parse, require_signed, stored, texts_now
 from replay.case.proof import require_proved
 from replay.case.texts import require_texts
+from replay.excerpt import Excerpt
 from replay.scan import Scan
 from replay.sources import SourceUnavailable
 from replay.texts import Absent, Revealed
-
-
-class Excerpt:
-    """Some events of a log, in its order."""
-
-    def __init__(self, events: Sequence[Stored]) -> None:
-        self._events = events
-        self._places = {(one.stream, one.version): one for one in events}
-
-    def head(self) -> int:
-        """The position of the last event here; 0 when there is none."""
-        return self._events[-1].position if self._events else 0
-
-    def read_all(self, *, after: int = 0, until: int | None = None) -> Iterator[Stored]:
-        """Every event after a position, in order, and up to `until` if that is given."""
-        return (one for one in self._events if one.position > after and (until is None or one.position <= until))
-
-    def find(self, stream: str, version: int) -> Stored | None:
-        """One event by its place."""
-        return self._places.get((stream, version))
 
 
 class CaseTexts:

@@ -43,9 +43,9 @@ def archive(
     from replay.archive.tables import show_archived
     from replay.archive.writing import archive as write
 
-    with live() as read, output.progress("Archiving") as further:
-        signed, key = signed_head(read), read.checkpoints.public_key()
-        found = write(read.log, folder, checkpoint=signed, public_key=key, on_events=further)
+    with live() as opened, output.progress("Archiving") as further:
+        signed, key = signed_head(opened), opened.checkpoints.public_key()
+        found = write(opened.log, folder, checkpoint=signed, public_key=key, on_events=further)
     if as_json:
         output.write(output.as_json(found))
     else:
@@ -96,12 +96,12 @@ def run(
     if where is None:
         fail("name the archive with --source: the folder that `replay archive` wrote", UNUSABLE)
     with ExitStack() as stack:
-        read = stack.enter_context(source(where))
-        if not isinstance(read, ArchiveSource):
+        opened = stack.enter_context(source(where))
+        if not isinstance(opened, ArchiveSource):
             fail(f"{where} is no archive: name the folder that `replay archive` wrote", UNUSABLE)
         ledger = stack.enter_context(live()) if against == "live" or (against is None and _is_there()) else None
         further = stack.enter_context(output.progress("Folding"))
-        found = refold(read, ledger, engine=engine, master=master, as_of=as_of, known_at=known_at, on_events=further)
+        found = refold(opened, ledger, engine=engine, master=master, as_of=as_of, known_at=known_at, on_events=further)
     if as_json:
         output.write(output.as_json(found))
     elif as_csv:

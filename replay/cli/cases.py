@@ -18,7 +18,7 @@ from replay.case.making import make_case
 from replay.case.opening import Opening, reopen
 from replay.case.result import UNFOLDABLE, recorded
 from replay.case.source import read
-from replay.cli.case_files import key_named, kinds_named, read_or_fail, write_or_fail
+from replay.cli.case_options import key_named, kinds_named, read_or_fail, write_or_fail
 from replay.cli.common import (
     DIVERGENCE,
     NO_SUCH,

@@ -85,10 +85,10 @@ def live() -> Iterator[Live]:
         yield opened
 
 
-def signed_head(read: Live) -> Checkpoint | None:
+def signed_head(opened: Live) -> Checkpoint | None:
     """The newest checkpoint, once the log's head is signed. What stands against keeping one ends the command."""
     try:
-        return read.checkpoints.write(read.log, read.clock) or read.checkpoints.last()
+        return opened.checkpoints.write(opened.log, opened.clock) or opened.checkpoints.last()
     except OSError as error:
         fail(
             f"the log's head cannot be signed ({error}): LEDGER_CHECKPOINT_DIR must name the ledger's checkpoints, and be"
@@ -139,7 +139,7 @@ def _reported() -> Iterator[None]:
 
 @contextmanager
 def without_collecting() -> Iterator[None]:
-    """What a fold keeps until its end is no garbage: looking through it again and again takes a third of the time."""
+    """What a fold keeps until its end is no garbage: looking through it again and again takes a good part of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

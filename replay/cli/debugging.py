@@ -73,9 +73,9 @@ def step(
     require_one_format(as_json, as_csv)
     require_kind(subject, ids.CONTRACT, ids.PAYOUT)
     condition = None if until is None else _condition(until, STEP)
-    with source(where) as read:
-        found = timeline(read, subject, as_of=as_of, known_at=known_at)
-        head = read.log.head()
+    with source(where) as opened:
+        found = timeline(opened, subject, as_of=as_of, known_at=known_at)
+        head = opened.log.head()
     if found is None:
         fail(NO_SUCH.format(what="history of", identifier=subject), UNKNOWN)
     if not found.steps:
@@ -152,9 +152,11 @@ def diff(
     require_one_format(as_json, as_csv)
     if subject is not None:
         require_kind(subject, *SUBJECTS)
-    with source(where) as read, output.progress("Reading the log") as further:
-        _require_positions(read.log.head(), a.position, b.position)
-        found = diff_of(read, a, b, subject=subject, account=account, as_of=as_of, known_at=known_at, on_events=further)
+    with source(where) as opened, output.progress("Reading the log") as further:
+        _require_positions(opened.log.head(), a.position, b.position)
+        found = diff_of(
+            opened, a, b, subject=subject, account=account, as_of=as_of, known_at=known_at, on_events=further
+        )
     if found is None:
         what = "history of" if account is None else "account"
         fail(NO_SUCH.format(what=what, identifier=account or subject), UNKNOWN)
@@ -204,18 +206,18 @@ def bisect(
     if of is not None:
         require_kind(of, *TIMELINES)
     condition = _condition(check, LEDGER if of is None else STEP)
-    with source(where) as read, output.progress("Folding the log") as further:
-        head = read.log.head()
+    with source(where) as opened, output.progress("Folding the log") as further:
+        head = opened.log.head()
         _require_positions(head, good, bad)
         if good >= (head if bad is None else bad) > 0:
             fail("--good is not before what is looked at: give an earlier one, or a later --bad", UNUSABLE)
         try:
             if of is None:
                 found: Bisection | None = bisect_ledger(
-                    read, condition, good=good, bad=bad, as_of=as_of, known_at=known_at, on_events=further
+                    opened, condition, good=good, bad=bad, as_of=as_of, known_at=known_at, on_events=further
                 )
             else:
-                found = bisect_subject(read, of, condition, good=good, bad=bad, as_of=as_of, known_at=known_at)
+                found = bisect_subject(opened, of, condition, good=good, bad=bad, as_of=as_of, known_at=known_at)
         except NothingCounts as error:
             fail(str(error), UNKNOWN)
         except (ConditionError, NotGood) as error:

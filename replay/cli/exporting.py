@@ -75,25 +75,24 @@ def export_log(
     if format_ is Format.JSONL:
         _export_jsonl(file, where)
     elif format_ is Format.PARQUET:
-        from replay.archive.writing import (
-            archive,
-        )  # reading and writing Parquet: a quarter of a second that others need not wait
+        # Reading and writing Parquet takes a quarter of a second to load, which others need not wait for.
+        from replay.archive.writing import archive
 
-        with source(where) as read, output.progress("Exporting") as further:
-            archive(read.log, file, on_events=further)
+        with source(where) as opened, output.progress("Exporting") as further:
+            archive(opened.log, file, on_events=further)
     else:
-        with source(where) as read, output.progress("Exporting") as further:
-            _write(file, _encoded(POSTINGS[format_], read.log, as_of, known_at, further))
+        with source(where) as opened, output.progress("Exporting") as further:
+            _write(file, _encoded(POSTINGS[format_], opened.log, as_of, known_at, further))
 
 
 def _export_jsonl(file: Path, where: Path | None) -> None:
-    def write(read: Source) -> None:
+    def write(opened: Source) -> None:
         with output.progress("Exporting") as further:
-            _write(file, export.lines(read.log, further))
+            _write(file, export.lines(opened.log, further))
 
     if where is not None:
-        with source(where) as read:
-            write(read)
+        with source(where) as opened:
+            write(opened)
     else:
         with live() as ledger:
             write(ledger)

@@ -75,9 +75,9 @@ def statement(
     require_kind(freelancer, ids.FREELANCER)
     _require_order(since, until)
     times: dict[str, Any] = {"since": since, "until": until, "as_of": as_of, "known_at": known_at}
-    with source(where) as read_, output.progress("Folding the log") as further:
-        found = statement_of(read_.log, freelancer, **times, on_events=further)
-        is_known = found.currencies or read_.reader.events(party_id=freelancer, limit=1)
+    with source(where) as opened, output.progress("Folding the log") as further:
+        found = statement_of(opened.log, freelancer, **times, on_events=further)
+        is_known = found.currencies or opened.reader.events(party_id=freelancer, limit=1)
     if not is_known:
         fail(NO_SUCH.format(what="freelancer", identifier=freelancer), UNKNOWN)
     if as_json:
@@ -142,8 +142,8 @@ def reconcile(
     require_one_format(as_json, as_csv)
     _require_order(since, until)
     times: dict[str, Any] = {"since": since, "until": until, "known_at": known_at}
-    with _report(report) as file, source(where) as read_, output.progress("Folding the log") as further:
-        found = reconcile_report(read_.log, read(file), **times, on_events=further)
+    with _report(report) as file, source(where) as opened, output.progress("Folding the log") as further:
+        found = reconcile_report(opened.log, read(file), **times, on_events=further)
     if as_json:
         output.write(output.as_json(found))
     elif as_csv:

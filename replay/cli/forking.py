@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -31,7 +31,7 @@ from replay.fork.what_if import WhatIf
 from replay.fork.what_if import what_if as fork_history
 from replay.values import parse_instant
 
-_CHARGES: tuple[Charges, ...] = ("as_before", "succeed", "fail")
+_CHARGES: tuple[Charges, ...] = get_args(Charges)
 _NUMBERS = "; ".join(f"{name}: {setting.what}" for name, setting in SETTINGS.items())
 
 
@@ -99,8 +99,8 @@ def what_if(
             charges=_one_of(charges, _CHARGES),
         )
         at = None if until is None else _time("--until", until)
-        with source(where) as read, output.progress("Forking history") as further:
-            found = fork_history(read, subject, edits, until=at, on_events=further)
+        with source(where) as opened, output.progress("Forking history") as further:
+            found = fork_history(opened, subject, edits, until=at, on_events=further)
     except UnusableEdit as error:
         fail(str(error), UNUSABLE)
     if as_json:

@@ -25,7 +25,7 @@ from replay.history import SUBJECTS, History
 from replay.history import history as history_of
 from replay.sources import Source
 from replay.times import AtTimes
-from replay.values import entry_json
+from replay.values import SIDE_COLUMNS, side_cells
 
 
 @app.command(
@@ -43,8 +43,8 @@ def history(
     """What happened, in order, by whom, and what each event did to the money."""
     require_one_format(as_json, as_csv)
     require_kind(subject, *SUBJECTS)
-    with source(where) as read:
-        found = history_of(read, subject, as_of=as_of, known_at=known_at)
+    with source(where) as opened:
+        found = history_of(opened, subject, as_of=as_of, known_at=known_at)
     if found is None:
         fail(NO_SUCH.format(what="history of", identifier=subject), UNKNOWN)
     if as_json:
@@ -57,7 +57,7 @@ def history(
 
 HISTORY_COLUMNS = (
     *("position", "event_id", "type", "occurred_at", "recorded_at", "actor", "what"),
-    *("line", "account", "currency", "debit", "credit"),
+    *SIDE_COLUMNS,
 )
 
 
@@ -66,11 +66,8 @@ def _history_rows(found: History) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     for one in found.events:
         event = (one.position, one.event_id, one.type, one.occurred_at, one.recorded_at, one.actor, one.what)
-        if not one.entries:
-            rows.append((*event, None, None, None, None, None))
-        for side in map(entry_json, one.entries):
-            amounts = [side["amount"] if side["direction"] == name else None for name in ("debit", "credit")]
-            rows.append((*event, side["line"], side["account"], side["currency"], *amounts))
+        sides = [side_cells(entry) for entry in one.entries] or [(None,) * len(SIDE_COLUMNS)]
+        rows += [(*event, *side) for side in sides]
     return rows
 
 
@@ -87,9 +84,9 @@ def balance(
 ) -> None:
     """What the balance was, or was believed to be, folded from the log."""
     require_kind(freelancer, ids.FREELANCER, ids.EMPLOYER_OF_RECORD)
-    with source(where) as read, output.progress("Folding the log") as further:
-        found = balances.balance(read.log, freelancer, as_of=as_of, known_at=known_at, on_events=further)
-        is_known = found.pending or _is_payee(read, freelancer)
+    with source(where) as opened, output.progress("Folding the log") as further:
+        found = balances.balance(opened.log, freelancer, as_of=as_of, known_at=known_at, on_events=further)
+        is_known = found.pending or _is_payee(opened, freelancer)
     if not is_known:
         fail(NO_SUCH.format(what="payee", identifier=freelancer), UNKNOWN)
     if as_json:
@@ -98,11 +95,11 @@ def balance(
         tables.show_balance(found)
 
 
-def _is_payee(read: Source, payee: str) -> bool:
+def _is_payee(opened: Source, payee: str) -> bool:
     """A freelancer who registered, or an Employer of Record who was ever paid; another may just have had nothing by then."""
     if ids.kind_of(payee) == ids.FREELANCER:
-        return bool(read.reader.events(party_id=payee, limit=1))
-    return bool(balances.balance(read.log, payee).pending)
+        return bool(opened.reader.events(party_id=payee, limit=1))
+    return bool(balances.balance(opened.log, payee).pending)
 
 
 @app.command(
@@ -119,8 +116,8 @@ def trial_balance(
 ) -> None:
     """Every account, folded from the log: debits = credits, per currency."""
     require_one_format(as_json, as_csv)
-    with source(where) as read, output.progress("Folding the log") as further:
-        found = balances.trial_balance(read.log, as_of=as_of, known_at=known_at, on_events=further)
+    with source(where) as opened, output.progress("Folding the log") as further:
+        found = balances.trial_balance(opened.log, as_of=as_of, known_at=known_at, on_events=further)
     if as_json:
         output.write(output.as_json(found))
     elif as_csv:
@@ -141,9 +138,9 @@ def explain(
 ) -> None:
     """Why is this money where it is, or was: each event, the rule applied, what is awaited and until when."""
     require_kind(payout, ids.PAYOUT)
-    with source(where) as read:
-        times = AtTimes(read.reader, as_of=as_of, known_at=known_at)
-        found = explain_payout(times, payout, as_of or known_at or read.clock.now())
+    with source(where) as opened:
+        times = AtTimes(opened.reader, as_of=as_of, known_at=known_at)
+        found = explain_payout(times, payout, as_of or known_at or opened.clock.now())
     if found is None:
         fail(NO_SUCH.format(what="payout", identifier=payout), UNKNOWN)
     if as_json:

@@ -56,10 +56,10 @@ def verify(
 
 
 def _of_live(since_checkpoint: bool, processes: int | None, further: Callable[..., None]) -> Report:
-    with live() as read:
+    with live() as opened:
         if since_checkpoint:
-            return verify_recent(read.database, read.checkpoints, on_events=further)
-        return verify_all(read.database, checkpoints=read.checkpoints, processes=processes, on_events=further)
+            return verify_recent(opened.database, opened.checkpoints, on_events=further)
+        return verify_all(opened.database, checkpoints=opened.checkpoints, processes=processes, on_events=further)
 
 
 def _of_path(path: Path, further: Callable[..., None]) -> Report:
@@ -67,9 +67,8 @@ def _of_path(path: Path, further: Callable[..., None]) -> Report:
     try:
         if path.is_file():
             return verify_case(read_case(path), on_events=further)
-        from replay.archive.source import (
-            open_archive,
-        )  # reading Parquet: a quarter of a second that others need not wait
+        # Reading Parquet takes a quarter of a second to load, which others need not wait for.
+        from replay.archive.source import open_archive
         from replay.verify.archive import verify_archive
 
         return verify_archive(open_archive(path), on_events=further)

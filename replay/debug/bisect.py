@@ -10,19 +10,16 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ledger import postings
-from ledger.store.log import Stored
 from ledger.store.reader import EventView, view_of
-from ledger.upcasters import UPCASTERS
-from replay import texts as vault_texts
-from replay.balances import Progress
+from replay.balances import may_move
 from replay.debug.condition_values import ConditionError, Scope
 from replay.debug.conditions import Condition
 from replay.debug.ledger_scope import MONEY, Books
 from replay.debug.scopes import scope_at
 from replay.debug.stepping import index_at
 from replay.debug.timeline import Step, Timeline, timeline
-from replay.history import Happening, told
-from replay.sources import Source
+from replay.history import Happening, happenings
+from replay.sources import Progress, Source
 from replay.times import counts
 
 
@@ -89,7 +86,7 @@ def bisect_ledger(
     for stored in source.log.read_all(after=good, until=head):
         if on_events:
             on_events(1)
-        if not is_first and money_only and not _moves(stored):
+        if not is_first and money_only and not may_move(stored):
             continue
         view = view_of(stored)
         if not counts(view.event, as_of, known_at):
@@ -102,8 +99,7 @@ def bisect_ledger(
             after = condition.values(books.scope(view, failed[0]))
             books.take_back(view.entries, made)
             values = _values(condition, books.scope(before, failed[0]), after)
-            texts = source.vault.reveal(sealed.id for sealed in vault_texts.references(view.event))
-            first = next(iter(told([view], texts)))
+            (first,) = happenings(source, [view])
             return Bisection("bisection", *asked, False, first, _only(failed, currencies), values)
         before = view
     _require_known(books, before, narrowed=as_of is not None or known_at is not None)
@@ -122,10 +118,6 @@ def _require_known(books: Books, last: EventView | None, *, narrowed: bool) -> N
         raise ConditionError(f"nothing was ever posted to {unknown}: check the account's name")
 
 
-def _moves(stored: Stored) -> bool:
-    return stored.topic in postings.TOPICS or stored.topic in UPCASTERS
-
-
 def _up_to(
     source: Source,
     books: Books,
@@ -139,7 +131,7 @@ def _up_to(
     for stored in source.log.read_all(until=good):
         if on_events:
             on_events(1)
-        if all_count and not _moves(stored):
+        if all_count and not may_move(stored):
             last = stored
             continue
         view = view_of(stored)

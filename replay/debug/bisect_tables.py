@@ -1,11 +1,9 @@
 """What a bisection found, as people read it."""
 
-from typing import Any
-
 from replay.debug.bisect import Bisection
 from replay.output import row, show, table
-from replay.rules import RULES
-from replay.values import at_times, instant, money, plain
+from replay.rules import SENTENCES
+from replay.values import at_times, instant, side, word
 
 
 def show_bisection(found: Bisection) -> None:
@@ -22,19 +20,10 @@ def show_bisection(found: Bisection) -> None:
         f"  {one.type}, event {one.event_id}",
         f"  true at {instant(one.occurred_at)}, recorded at {instant(one.recorded_at)}, by {one.actor}",
         f"  command {one.command_id}, caused by {one.cause_id or 'nothing in the log'}",
-        *(f"  rule {number}: {RULES[number]}" for number in one.rules),
-        *(
-            f"  {'credit' if e.credit >= 0 else 'debit '} {e.account}  {money(abs(e.credit), e.currency)}"
-            for e in one.entries
-        ),
+        *(f"  rule {number}: {SENTENCES[number]}" for number in one.rules),
+        *map(side, one.entries),
     )
     made = table("of the condition", "before", "after", right=["before", "after"])
     for term in found.values:
-        row(made, term.term, _shown(term.before), _shown(term.after))
+        row(made, term.term, word(term.before), word(term.after))
     show(made)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value is None else str(plain(value))

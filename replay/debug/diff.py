@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from ledger import postings
 from ledger.postings import Entry
 from ledger.store.reader import EventView, view_of
-from ledger.upcasters import UPCASTERS
-from replay import texts as vault_texts
-from replay.balances import Progress
-from replay.history import Happening, history, told
-from replay.sources import EventSource, Source
+from replay.balances import may_move
+from replay.history import Happening, happenings, history
+from replay.sources import EventSource, Progress, Source
+from replay.times import counts
 from replay.values import instant, parse_instant
 
 KNOWN = "known:"
@@ -123,8 +121,7 @@ def diff(
         )
     sums = _Sums(account)
     for one in events:
-        too_late = as_of is not None and one.occurred_at > as_of
-        if sums.concerns(one) and not (too_late or (known_at is not None and one.recorded_at > known_at)):
+        if sums.concerns(one) and counts(one, as_of, known_at):
             sums.add(one, a.counts(one), b.counts(one))
     if account is not None and not sums.is_known:
         return None
@@ -148,7 +145,7 @@ def _of_log(log: EventSource, head: int, on_events: Progress | None) -> Iterator
     for stored in log.read_all(until=head):
         if on_events:
             on_events(1)
-        if stored.topic in postings.TOPICS or stored.topic in UPCASTERS:
+        if may_move(stored):
             view = view_of(stored)
             event = view.event
             yield _Moved(view.position, event.occurred_at, event.recorded_at, view.entries, None, view)
@@ -194,7 +191,6 @@ class _Sums:
 
 def _told(source: Source, differing: list[tuple[Literal["added", "removed"], _Moved]]) -> Iterator[DifferingEvent]:
     views = [event.view for _, event in differing if event.view is not None]
-    texts = source.vault.reveal(sealed.id for view in views for sealed in vault_texts.references(view.event))
-    happenings = {one.position: one for one in told(views, texts)}
+    told = {one.position: one for one in happenings(source, views)}
     for side, event in differing:
-        yield DifferingEvent(side, event.told or happenings[event.position])
+        yield DifferingEvent(side, event.told or told[event.position])

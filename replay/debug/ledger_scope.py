@@ -18,16 +18,7 @@ LEDGER = Vocabulary(
 )
 """Amounts without a currency are asked for in each currency, one after the other: `debits == credits` means in every one."""
 
-KINDS = tuple(
-    sorted(
-        {
-            account.rpartition(":")[2]
-            for rule in postings.RULES
-            for account in (rule.debit, rule.credit)
-            if ":" in account
-        }
-    )
-)
+KINDS = tuple(sorted({side.rest.removeprefix(":") for rule in postings.RULES for side in rule.accounts if side.field}))
 """The kinds of accounts that parties have: available, in_transit, pending, returned."""
 
 MONEY = frozenset({"debits", "credits", "balance", "lowest", "currency"})

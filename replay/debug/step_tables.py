@@ -8,9 +8,9 @@ from replay.debug.stepping import Number
 from replay.debug.timeline import Step, Timeline
 from replay.history import Happening
 from replay.output import row, show, table
-from replay.rules import RULES
+from replay.rules import SENTENCES
 from replay.texts import shown
-from replay.values import at_times, instant, money, plain
+from replay.values import at_times, instant, money, plain, word
 
 STEP_COLUMNS = (
     *(
@@ -92,9 +92,7 @@ def value_of(number: Number, value: Any) -> str:
     """One side of it, as it is written."""
     if number.is_balance:
         return money(value, number.name)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value is None else str(plain(value))
+    return word(value)
 
 
 def event_lines(step: Step, found: Timeline) -> list[str]:
@@ -102,7 +100,7 @@ def event_lines(step: Step, found: Timeline) -> list[str]:
     one = step.event
     lines = [said(step), "", f"type      {one.type}", f"true at   {instant(one.occurred_at)}"]
     lines += [f"recorded  {instant(one.recorded_at)}", f"by        {one.actor}", ""]
-    lines += [f"rule {number:2}   {RULES[number]}" for number in one.rules]
+    lines += [f"rule {number:2}   {SENTENCES[number]}" for number in one.rules]
     lines += ["", *(_moved(one))] if one.entries else []
     lines += ["", f"command   {one.command_id}", f"  with    {_with(step, found)}", f"cause     {_cause(step, found)}"]
     lines += ["", f"event     {one.event_id}", f"rules v{one.rule_version}"]

@@ -14,15 +14,15 @@ from ledger import ids
 from ledger.aggregates import State, evolve, state_type
 from ledger.errors import NotFound
 from ledger.postings import BUCKETS
+from ledger.store.funds import NO_UPPER_BOUND
 from ledger.store.reader import EventView
-from replay import texts as vault_texts
+from replay import adjustments
 from replay.debug.fields import Fields, changed, fields_of
-from replay.history import Happening, history, told
+from replay.history import Happening, happenings, history
 from replay.sources import Histories, Source
 from replay.times import counts
 
 SUBJECTS = (ids.CONTRACT, ids.PAYOUT, ids.FREELANCER)
-_ALL = 2**63 - 1
 _KINDS = {ids.CONTRACT: "contract", ids.PAYOUT: "payout", ids.FREELANCER: "freelancer", ids.ADJUSTMENT: "adjustment"}
 
 
@@ -128,8 +128,8 @@ def _read(reader: Histories, subject: str, contract: str | None) -> dict[int, Ev
     views = _by_position(reader.history(payout_id=subject)) if ids.kind_of(subject) == ids.PAYOUT else {}
     if contract is not None:
         views |= _by_position(reader.history(contract_id=contract))
-    for topic in (e.AdjustmentProposed.TOPIC, e.AdjustmentApproved.TOPIC):
-        views |= _by_position(reader.events(topic=topic, limit=_ALL))
+    for topic in adjustments.TOPICS:
+        views |= _by_position(reader.events(topic=topic, limit=NO_UPPER_BOUND))
     return views
 
 
@@ -152,8 +152,8 @@ def _payee(subject: str, views: dict[int, EventView], own: set[int]) -> tuple[st
 def _of_payee(reader: Histories, payee: str) -> dict[int, EventView]:
     """Every event that may have moved the payee's money, but for adjustments."""
     if ids.kind_of(payee) != ids.EMPLOYER_OF_RECORD:
-        return _by_position(reader.events(party_id=payee, limit=_ALL))
-    employed = reader.events(topic=e.EmployerOfRecordSet.TOPIC, limit=_ALL)
+        return _by_position(reader.events(party_id=payee, limit=NO_UPPER_BOUND))
+    employed = reader.events(topic=e.EmployerOfRecordSet.TOPIC, limit=NO_UPPER_BOUND)
     contracts = {
         view.event.contract_id
         for view in employed
@@ -178,8 +178,7 @@ class _Fold:
 
     def steps(self, views: list[EventView], own: set[int], source: Source) -> Iterator[Step]:
         """Folds all of these events, in order, and yields those that are steps."""
-        texts = source.vault.reveal(sealed.id for view in views for sealed in vault_texts.references(view.event))
-        happenings = dict(zip((view.position for view in views), told(views, texts), strict=True))
+        told = {one.position: one for one in happenings(source, views)}
         positions: dict[str, int] = {}
         for view in views:
             is_own = view.position in own
@@ -193,7 +192,7 @@ class _Fold:
             yield Step(
                 number=len(positions),
                 own=is_own,
-                event=happenings[view.position],
+                event=told[view.position],
                 cause_position=None if cause is None else positions.get(cause),
                 state=state,
                 balances=tuple(

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from replay.amounts import major
-from replay.balances import Progress
 from replay.export.journal import DAY, Closing, Journal, Side, Transaction, journal
-from replay.sources import EventSource
+from replay.sources import EventSource, Progress
 
 _ROOTS = {"processor": "Assets", "platform": "Equity"}
 _OTHERS = "Liabilities"

@@ -16,10 +16,10 @@ from msgspec.structs import asdict
 from ledger.postings import Entry
 from ledger.store.log import Stored
 from replay.amounts import major
-from replay.balances import Progress, movements
+from replay.balances import movements
 from replay.output import printable
 from replay.rules import rules_of
-from replay.sources import EventSource
+from replay.sources import EventSource, Progress
 from replay.values import plain
 from replay.words import sentence
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from replay.amounts import exponent, major
-from replay.balances import Progress
 from replay.export.journal import Closing, Journal, Side, Transaction, journal
-from replay.sources import EventSource
+from replay.sources import EventSource, Progress
 
 _INDENT = "    "
 _ASSETS, _EQUITY = "processor", "platform"

@@ -17,11 +17,11 @@ from ledger.errors import LedgerError
 from ledger.events import Event
 from ledger.postings import Entry
 from ledger.store.log import Stored
-from replay.balances import Progress, movements
+from replay.balances import movements
 from replay.output import printable
 from replay.rules import rules_of
-from replay.sources import EventSource
-from replay.values import instant
+from replay.sources import EventSource, Progress
+from replay.values import at_times, instant
 from replay.words import sentence
 
 DAY = timedelta(days=1)
@@ -75,9 +75,8 @@ class Journal:
     @property
     def title(self) -> str:
         """What it was made of."""
-        as_of = f", as of {instant(self.as_of)}" if self.as_of else ""
-        known_at = f", as known at {instant(self.known_at)}" if self.known_at else ""
-        return f"The ledger's postings, exported by replay up to position {self.position}{as_of}{known_at}"
+        times = at_times(self.as_of, self.known_at)
+        return f"The ledger's postings, exported by replay up to position {self.position}{times}"
 
     def written(
         self, transaction: Callable[[Transaction], str], closing: Callable[[Closing], str], preface: str = ""

@@ -14,8 +14,8 @@ from ledger.events import AdjustmentProposed, Event
 from ledger.postings import ADJUSTMENT_LINE, PROCESSOR, Entry
 from ledger.store.log import Stored
 from ledger.upcasters import UPCASTERS
-from replay.balances import Progress, movements
-from replay.sources import EventSource
+from replay.balances import movements
+from replay.sources import EventSource, Progress
 
 Kind = Literal["charge", "refund", "chargeback", "chargeback_won", "withdrawal", "withdrawal_failed", "adjustment"]
 State = Literal["moved", "under_way", "failed"]

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from replay.balances import Progress
 from replay.finance.matching import CATEGORIES, Matching
 from replay.finance.processor_movements import Movement, at_the_processor
 from replay.finance.settlement_report import Report, Row
-from replay.sources import EventSource
+from replay.sources import EventSource, Progress
 
 Status = Literal[
     "matched",

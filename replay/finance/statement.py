@@ -14,8 +14,8 @@ from ledger.projections.rows import Record, Row, Rows
 from ledger.projections.statements import TABLE, Statements
 from ledger.store.log import Stored
 from ledger.upcasters import UPCASTERS
-from replay.balances import Money, Progress, movements
-from replay.sources import EventSource
+from replay.balances import Money, movements
+from replay.sources import EventSource, Progress
 
 
 @dataclass(frozen=True)

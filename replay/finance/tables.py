@@ -7,7 +7,7 @@ from replay.finance.reconcile import Item, Reconciliation
 from replay.finance.settlement_report import Row
 from replay.finance.statement import Line, Standing, Statement
 from replay.output import row, show, table
-from replay.values import instant, money
+from replay.values import at_times, instant, money
 
 SHOWN = 50
 """How many breaks, and how many rows of other business, are shown to people; programs get them all."""
@@ -15,9 +15,8 @@ SHOWN = 50
 
 def show_statement(found: Statement) -> None:
     """A table for each currency: opening, lines, closing."""
-    times = f", as of {instant(found.as_of)}" if found.as_of else ""
-    times += f", as known at {instant(found.known_at)}" if found.known_at else ""
-    show(f"Statement of {found.freelancer_id}{_period(found)}, at position {found.position}{times}")
+    where = f"at position {found.position}{at_times(found.as_of, found.known_at)}"
+    show(f"Statement of {found.freelancer_id}{_period(found)}, {where}")
     if not found.currencies:
         show("No money has moved by then.")
     for currency in found.currencies:
@@ -53,11 +52,9 @@ def _amounts(line: Line) -> list[str]:
 def show_reconciliation(found: Reconciliation) -> None:
     since = f" from {instant(found.since)}" if found.since else ""
     until = f" to before {instant(found.until)}" if found.until else ""
-    known_at = f", as known at {instant(found.known_at)}" if found.known_at else ""
     outside = f", {found.outside} of them outside" if found.outside else ""
-    show(
-        f"The report against the ledger{since}{until}: {found.rows} rows{outside}; position {found.position}{known_at}"
-    )
+    where = f"position {found.position}{at_times(None, found.known_at)}"
+    show(f"The report against the ledger{since}{until}: {found.rows} rows{outside}; {where}")
     amounts = ("rows", "gross", "fee", "movements", "ledger", "difference")
     totals = table("category", "currency", *amounts, right=amounts)
     for one in found.totals:

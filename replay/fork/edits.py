@@ -3,6 +3,7 @@
 Only what somebody wished or the outside world said can be edited; the rest follows from it, and follows again.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,9 +16,10 @@ from ledger.codec import encode
 from ledger.commands import Command
 from ledger.errors import Invalid, NotFound
 from ledger.events import Event, require_valid
+from ledger.ids import place_of
 from ledger.policies.unit import NewEvent
 from replay.fork.inputs import Step, Transaction
-from replay.fork.origins import command_of, place_of
+from replay.fork.origins import command_of
 from replay.fork.outside import Charges, Question, question_of
 from replay.values import instant
 
@@ -203,5 +205,12 @@ def _event(cls: type[Event], payload: Any, identifier: str) -> Event:
         event = msgspec.convert(payload, cls)
         require_valid(event)
     except (msgspec.ValidationError, Invalid) as error:
-        raise UnusableEdit(f"{identifier} cannot be changed like that: {error}") from error
+        raise UnusableEdit(f"{identifier} cannot be changed like that: {_said(error)}") from error
     return event
+
+
+def _said(error: Exception) -> str:
+    """What is wrong, with the field as an edit names it: msgspec says `$.milestones[0].amount` at the end."""
+    what, _, where = str(error).partition(" - at `$.")
+    field = re.sub(r"\[(\d+)\]", r".\1", where.removesuffix("`"))
+    return f"{field}: {what}" if field else what

@@ -6,7 +6,7 @@ after as long as it took; otherwise one is assumed. A deadline that history has 
 however late its worker was; any other at its own instant. Unchanged input makes the same events again, in the same order.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,7 @@ from replay.fork.gaps import Mend
 from replay.fork.inputs import Given, Step, Transaction
 from replay.fork.outside import Answers, caused
 from replay.fork.unit import LeftOut, Put, Together
+from replay.sources import Progress
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def fork(
     rules: Rules = RULES,
     streams: Collection[str] | None = None,
     mends: Mapping[str, Mend] | None = None,
-    on_events: Callable[[int], None] | None = None,
+    on_events: Progress | None = None,
 ) -> Forked:
     """What the transactions, some of them edited, come to by `until`.
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from ledger import commands as c
 from ledger import events as e
 from ledger.commands import SYSTEM, Command
+from ledger.ids import place_of
 from ledger.policies.deadlines import ASK, CHARGE, changes
 from ledger.policies.unit import NewEvent
-from replay.fork.origins import DUE, FACTS, WISHES, command_of, item_of, place_of
+from replay.fork.origins import DUE, FACTS, WISHES, command_of, item_of
 
 Key = tuple[str, str, str]
 """A deadline's name: kind, stream, item."""

@@ -83,15 +83,6 @@ DUE: Mapping[type[Event], str] = {
 }
 """With the deadline that led to it."""
 
-FOLLOWING: frozenset[type[Event]] = frozenset(
-    {
-        *(e.PaymentOverdue, e.PaymentSettled, e.PayoutMethodAwaited, e.PayoutMethodConfirmed, e.PayoutDue),
-        *(e.FundsReleased, e.FundsReversed, e.FundsReinstated, e.FundsAdjusted),
-        *(e.ContractActivated, e.ContractSuspended, e.ContractResumed),
-    }
-)
-"""Consequences, whatever caused them. An attempt to charge after a new billing method is one as well."""
-
 _STAMP = frozenset(Command.__struct_fields__)
 _COMPUTED: Mapping[type[Event], Callable[[Any], dict[str, Any]]] = {
     e.PayrollRecorded: lambda event: {"amount": event.payout.amount},
@@ -124,12 +115,6 @@ def command_of(event: Event, kind: type[Command]) -> Command:
         cause_id=event.cause_id,
         **{name: known[name] for name in names},
     )
-
-
-def place_of(identifier: str) -> tuple[str, int]:
-    """The stream and version that an event's id names. Raises ValueError."""
-    stream, _, version = identifier.removeprefix("evt_").rpartition("_")
-    return stream, int(version)
 
 
 def item_of(event: Event) -> str:

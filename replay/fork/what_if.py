@@ -3,7 +3,7 @@
 Reads, and cannot write: everything happens to values in memory, and what would have been asked of the outside world is shown.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -21,7 +21,7 @@ from replay.fork.outside import Answers
 from replay.fork.rules import rules_with
 from replay.fork.scope import scope
 from replay.fork.sides import AccountChange, Captured, PayoutChange, account_changes, captured, payout_changes
-from replay.sources import Source
+from replay.sources import Progress, Source
 from replay.values import instant
 
 FURTHEST = timedelta(days=3660)
@@ -59,7 +59,7 @@ def what_if(
     edits: Edits | None = None,
     *,
     until: datetime | None = None,
-    on_events: Callable[[int], None] | None = None,
+    on_events: Progress | None = None,
 ) -> WhatIf:
     """History beside its fork by `until`, which is the source's time where it is not given.
 

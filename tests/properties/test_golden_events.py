@@ -69,6 +69,7 @@ def test_a_field_that_is_not_ours_is_corrupt(topic: str) -> None:
         ("client.payment_overdue.v1", b"[]"),
         ("client.payment_overdue.v1", golden("client.payment_overdue.v1").replace(b"2026-01", b"2026-13")),
         ("client.payment_overdue.v1", b'{"actor": NaN}'),
+        ("payout.reversed.v1", golden("payout.reversed.v1").replace(b'"chargeback"', b'"second thoughts"')),
     ],
 )
 def test_what_is_not_ours_is_corrupt(topic: str, stored: bytes) -> None:

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from ledger import events as e
+from ledger import postings
 from ledger.codec import decode
 from ledger.events import EVENTS, Event
-from ledger.postings import BUCKETS, PROCESSOR, RULES, TOPICS, entries
+from ledger.postings import BUCKETS, PROCESSOR, TOPICS, account_of, entries
 from tests.properties.everything import everything, golden
 
 MOVES_NOTHING = {
@@ -49,12 +50,32 @@ def test_every_event_with_an_amount_moves_money_or_says_why_not() -> None:
     assert with_amounts == moving | MOVES_NOTHING.keys()
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.topic}:{rule.amount}:{rule.line}")
+@pytest.mark.parametrize("rule", postings.RULES, ids=lambda rule: f"{rule.topic}:{rule.amount}:{rule.line}")
 def test_a_rule_reads_only_fields_of_its_event(rule: object) -> None:
     fields = EVENTS[rule.topic].__struct_fields__  # type: ignore[attr-defined]
     named = re.findall(r"{(\w+)}", rule.debit + rule.credit)  # type: ignore[attr-defined]
     assert {*named, rule.amount, "currency"} <= set(fields)  # type: ignore[attr-defined]
     assert rule.when is None or rule.when[0] in fields  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("template", "parts"),
+    [
+        ("{payee}:pending", ("payee", ":pending")),
+        ("{client_id}", ("client_id", "")),
+        ("platform:adjustments", (None, "platform:adjustments")),
+    ],
+)
+def test_a_rules_account_is_a_field_with_a_text_after_it_or_a_text(
+    template: str, parts: tuple[str | None, str]
+) -> None:
+    assert account_of(template) == parts
+
+
+@pytest.mark.parametrize("template", ["a:{payee}", "{payee}:{client_id}", "", "{payee", "payee}", "{}:pending"])
+def test_a_rules_account_of_another_shape_is_refused(template: str) -> None:
+    with pytest.raises(ValueError, match="is not a field with a text after it, or a text"):
+        account_of(template)
 
 
 @pytest.mark.parametrize("topic", sorted(EVENTS))

@@ -14,14 +14,14 @@ from msgspec.structs import asdict, replace
 from typer.testing import CliRunner
 
 from benchmarks.histories import history
+from ledger import postings
 from ledger.bootstrap import open_ledger
 from ledger.codec import decode
 from ledger.events import EVENTS, AdjustmentApproved, AdjustmentProposed, Event, Posting
 from ledger.money import MAX_AMOUNT
-from ledger.postings import RULES, Rule
+from ledger.postings import Rule
 from replay.archive import columnar
 from replay.archive import manifest as archive_manifest
-from replay.archive.columnar import account_of
 from replay.archive.engines import open_engine
 from replay.archive.refold import fold, refold
 from replay.archive.source import ArchiveSource, open_archive
@@ -46,7 +46,7 @@ def archived(log: Any, folder: Path) -> ArchiveSource:
 
 # Equal to the plain fold
 
-MONEY = sorted({rule.topic for rule in RULES} | {AdjustmentApproved.TOPIC})
+MONEY = sorted({rule.topic for rule in postings.RULES} | {AdjustmentApproved.TOPIC})
 BESIDE = sorted(topic for topic, cls in EVENTS.items() if "amount" in cls.__struct_fields__ and topic not in MONEY)
 """Events that carry an amount and move nothing."""
 AMOUNTS = st.integers(0, MAX_AMOUNT) | st.sampled_from((0, 1, MAX_AMOUNT - 1, MAX_AMOUNT))
@@ -63,7 +63,7 @@ def events(draw: st.DrawFn) -> Event:
     event = decode(topic, golden(topic))
     fields: dict[str, Any] = {"occurred_at": draw(MOMENTS), "recorded_at": draw(MOMENTS)}
     for name, value in asdict(event).items():
-        if type(value) is int and name in {rule.amount for rule in RULES}:
+        if type(value) is int and name in {rule.amount for rule in postings.RULES}:
             fields[name] = draw(AMOUNTS)
         elif name in NAMES:
             fields[name] = draw(PARTIES)
@@ -182,15 +182,9 @@ def test_the_expressions_are_derived_from_the_table_of_rules(tmp_path: Path) -> 
 
 
 def test_each_side_of_each_rule_is_a_row() -> None:
-    sides = [template for rule in RULES for template in (rule.debit, rule.credit)]
+    sides = [template for rule in postings.RULES for template in (rule.debit, rule.credit)]
     rows = columnar.rules_table().to_pyarrow().to_pylist()
     assert ["{" * bool(row["owner"]) + row["owner"] + "}" * bool(row["owner"]) + row["bucket"] for row in rows] == sides
-
-
-@pytest.mark.parametrize("template", ["a:{payee}", "{payee}:{client_id}", "", "{payee"])
-def test_an_account_of_another_shape_is_refused(template: str) -> None:
-    with pytest.raises(ValueError, match=r"posting rule's account|expected '}'"):
-        account_of(template)
 
 
 # Held against the live ledger

@@ -10,7 +10,7 @@ from ledger.postings import entries
 from ledger.store.reader import EventView
 from replay.explain import explain, explanation, payout_of
 from replay.live import Live
-from replay.rules import RULES
+from replay.rules import SENTENCES
 from tests.history import History, utc
 from tests.replay.story import at, cycle_payout, payout
 
@@ -195,7 +195,7 @@ def test_each_step_has_its_rules_what_it_moved_and_what_was_then_where(live: Liv
     assert found is not None
     for step in found["steps"]:
         assert step["rules"]
-        assert all(RULES[rule["number"]] == rule["text"] for rule in step["rules"])
+        assert all(SENTENCES[rule["number"]] == rule["text"] for rule in step["rules"])
     reduced = next(step for step in found["steps"] if step["type"] == "payout.reduced.v1")
     assert [(one["direction"], one["amount"]) for one in reduced["entries"]] == [("debit", 8_010), ("credit", 8_010)]
     assert (reduced["payout"]["pending"], reduced["payout"]["returned"]) == (50_000, 8_010)

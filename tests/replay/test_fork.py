@@ -16,7 +16,7 @@ from ledger.postings import entries
 from replay.fork.edits import Edits, edited
 from replay.fork.forking import Forked, fork
 from replay.fork.inputs import transactions
-from replay.fork.origins import DUE, FACTS, FOLLOWING, WISHES
+from replay.fork.origins import DUE, FACTS, WISHES
 from replay.fork.outside import Answers
 from replay.fork.rules import SETTINGS, rules_with
 from tests.history import DAY, History
@@ -68,6 +68,14 @@ TestForks.settings = settings(
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+
+
+FOLLOWING = {
+    *(e.PaymentOverdue, e.PaymentSettled, e.PayoutMethodAwaited, e.PayoutMethodConfirmed, e.PayoutDue),
+    *(e.FundsReleased, e.FundsReversed, e.FundsReinstated, e.FundsAdjusted),
+    *(e.ContractActivated, e.ContractSuspended, e.ContractResumed),
+}
+"""Consequences, whatever caused them. An attempt to charge after a new billing method is one as well."""
 
 
 def test_every_event_is_a_wish_a_fact_due_or_a_consequence() -> None:

@@ -282,6 +282,23 @@ def test_what_is_added_is_carried_out_or_refused_as_it_would_have_been(replay: R
     ]
 
 
+def test_what_stands_inside_of_an_added_command_is_as_strict_as_the_event(replay: Replay, tmp_path: Path) -> None:
+    added = tmp_path / "added.json"
+    sides = {"account": f"{ADA}:available", "direction": "credit", "amount": 0, "currency": "USD"}
+    what = {"adjustment_id": "adj_x", "person": "per_ann", "reason": "a mistake", "corrects_event_id": SUBMITTED}
+    command = {
+        "type": "ProposeAdjustment",
+        "at": "2026-01-17T09:00:00Z",
+        **what,
+        "postings": [sides],
+        "stated_at": None,
+    }
+    added.write_text(json.dumps(command))
+    found = json.loads(replay("what-if", ADA, "--add", str(added), "--json").stdout)
+    (refused,) = found["refused"]
+    assert (refused["code"], refused["detail"][:19]) == ("validation_error", "postings.0.amount: ")
+
+
 def test_csv_names_each_number_that_changed(replay: Replay) -> None:
     rows = list(csv.DictReader(io.StringIO(replay("what-if", LOGO, "--drop", SUBMITTED, "--csv").stdout)))
     assert {row["about"] for row in rows} == {"payout", "account", "charge", "refused"}
@@ -301,7 +318,7 @@ UNUSABLE: dict[str, tuple[str, ...]] = {
     "not what was asked for but what was made of it": ("--change", f"{SUBMITTED}.review_deadline=2026-01-09T09:00:00Z"),
     "retime it": ("--change", f"{SUBMITTED}.recorded_at=2026-01-09T09:00:00Z"),
     "Input should be greater than 0": ("--change", f"evt_{LOGO}_1.milestones.0.amount=-1"),
-    "Expected `int`, got `float` - at `$.milestones[0].amount`": ("--change", f"evt_{LOGO}_1.milestones.0.amount=1.5"),
+    "milestones.0.amount: Expected `int`, got `float`": ("--change", f"evt_{LOGO}_1.milestones.0.amount=1.5"),
     "drop the event and add one": ("--change", f"{SUBMITTED}.contract_id=con_other"),
     "name the field": ("--change", f"{SUBMITTED}=1"),
     "write it as evt_": ("--retime", SUBMITTED),

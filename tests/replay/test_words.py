@@ -6,7 +6,7 @@ from ledger.events import EVENTS, Sealed, sealed_in
 from ledger.projections import PROJECTIONS
 from replay import words
 from replay.live import Live
-from replay.rules import RULES, RULES_OF, rules_of
+from replay.rules import RULES_OF, SENTENCES, rules_of
 from replay.texts import details, references
 from replay.values import instant, money, parse_instant
 
@@ -23,14 +23,14 @@ def test_every_topic_has_a_sentence() -> None:
 
 
 def test_there_is_a_sentence_for_each_of_the_thirty_rules() -> None:
-    assert sorted(RULES) == list(range(1, 31))
+    assert sorted(SENTENCES) == list(range(1, 31))
 
 
 def test_every_event_of_the_story_is_told_with_its_rules(live: Live) -> None:
     told = set()
     for stored in live.log.read_all():
         assert words.sentence(stored.event)
-        assert all(number in RULES for number in rules_of(stored.event))
+        assert all(number in SENTENCES for number in rules_of(stored.event))
         assert rules_of(stored.event)
         told.add(stored.topic)
     assert set(EVENTS) - told == UNTOLD

@@ -9,11 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from ledger import commands as c
 from ledger import events as e
 from ledger.bootstrap import Ledger
-from ledger.errors import Corrupt
+from ledger.errors import Corrupt, Invalid
 from ledger.policies.deadlines import LAPSE
 from ledger.worker import ASK_AGAIN_AFTER
 from tests.databases import Server
@@ -176,6 +177,29 @@ def test_a_due_command_that_breaks_does_not_stop_the_others(ledger: Ledger, serv
         one.event for one in play.events() if one.stream == contracts[2] and one.topic == e.MilestoneApproved.TOPIC
     ]
     assert approved.occurred_at == utc("2026-01-12 09:00")
+
+
+def test_what_is_due_and_comes_to_an_event_that_cannot_be_is_logged_and_left(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A currency that is no more: nothing of it moves, everything else does, and the log says so."""
+    play = Play(ledger)
+    dollars, euros = (play.active("single_payment", amount=100, currency=currency) for currency in ("USD", "EUR"))
+    for contract in (dollars, euros):
+        play.submit(contract)
+    monkeypatch.setattr("ledger.money.CURRENCIES", frozenset({"EUR"}))
+    with capture_logs() as lines:
+        in_time(lambda: play.advance(WEEK))
+    assert play.payouts(euros) == ["milestone pending 100"]
+    assert play.payouts(dollars) == []
+    assert {line["event"] for line in lines if "currency" in line.get("error", "")} == {
+        "a due command cannot be decided"
+    }
+    with pytest.raises(Invalid, match="currency"):
+        play.request_changes(dollars)  # what was due before it is decided first (rule 29), or nothing is
+    monkeypatch.undo()
+    in_time(lambda: play.advance(HOUR))
+    assert play.payouts(dollars) == ["milestone pending 100"]
 
 
 def test_a_question_that_cannot_be_asked_does_not_stop_the_others(ledger: Ledger, server: Server) -> None:

@@ -1,6 +1,5 @@
 """What each event makes of a contract. Deadlines and amounts are read from the event, never computed again."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -18,27 +17,17 @@ from ledger.aggregates.contract.state import (
     Timesheet,
     milestone_of,
 )
+from ledger.aggregates.steps import Changes, Steps, follow
 from ledger.calendar import midnight, week_of
-from ledger.errors import Corrupt
 from ledger.events import Event
 from ledger.ids import event_id
-
-Changes = dict[str, Any]
-"""The fields of a contract that an event gives other values."""
 
 
 def evolve(state: Contract | None, event: Event) -> Contract:
     if isinstance(event, e.ContractOffered):
         return _offered(event)
-    if state is None:
-        raise Corrupt(f"{event.TOPIC} before the contract was offered")
-    step = _STEPS.get(type(event))
-    if step is None:
-        raise Corrupt(f"{event.TOPIC} is not an event of a contract")
-    changes = step(state, event)
-    if isinstance(event, e.ClosingContractEvent):
-        changes["next_close"] = event.next_close
-    return replace(state, version=state.version + 1, **changes)
+    closing = {"next_close": event.next_close} if isinstance(event, e.ClosingContractEvent) else {}
+    return follow(state, event, _STEPS, "contract", **closing)
 
 
 def _offered(event: e.ContractOffered) -> Contract:
@@ -206,7 +195,7 @@ def _invoiced(state: Contract, event: e.BonusInvoiced) -> Changes:
     return {"bonuses": tuple(bonuses), "payouts": (*state.payouts, payout_id)}
 
 
-_STEPS: dict[type[Event], Callable[[Contract, Any], Changes]] = {
+_STEPS: Steps = {
     e.OfferAccepted: _accepted,
     e.OfferDeclined: lambda *_: {"status": "declined"},
     e.OfferWithdrawn: lambda *_: {"status": "withdrawn"},

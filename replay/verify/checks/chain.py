@@ -2,9 +2,8 @@
 
 import struct
 
-from ledger import ids
 from ledger.errors import Corrupt
-from ledger.events import EVENTS
+from ledger.events import EVENTS, Event, stream_of
 from ledger.projections.rows import Record
 from ledger.store import chain
 from ledger.store.log import Stored
@@ -12,14 +11,11 @@ from ledger.store.views import record_of
 from ledger.upcasters import UPCASTERS
 from replay.verify.findings import Findings
 
-OWN_FIELD = {
-    ids.CLIENT: "client_id",
-    ids.FREELANCER: "freelancer_id",
-    ids.CONTRACT: "contract_id",
-    ids.PAYOUT: "payout_id",
-    ids.ADJUSTMENT: "adjustment_id",
-}
-"""The field in which an event names its own stream, by the stream's prefix."""
+
+def is_on(event: Event, stream: str) -> bool:
+    """Whether the stream is the event's own, and of the kind that such events stand on."""
+    kind, field = event.STREAM
+    return getattr(event, field) == stream and stream.startswith(kind)
 
 
 class ChainCheck:
@@ -107,8 +103,7 @@ class LogCheck(ChainCheck):
         except Corrupt as error:
             self._say(stored, str(error))
             return None
-        named = getattr(record.event, OWN_FIELD.get(ids.kind_of(stored.stream), ""), None)
-        if named != stored.stream:
-            self._say(stored, f"it stands on the stream of {stored.stream} and is of {named}")
+        if not is_on(record.event, stored.stream):
+            self._say(stored, f"it stands on the stream of {stored.stream} and is of {stream_of(record.event)}")
             return None
         return record

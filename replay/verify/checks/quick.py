@@ -14,13 +14,12 @@ import msgspec
 from psycopg import Connection
 from psycopg.rows import tuple_row
 
-from ledger import ids, postings
+from ledger import postings
 from ledger.codec import decode
-from ledger.events import EVENTS
 from ledger.projections.rows import Projection, Record, Row, Rows, Table
 from ledger.store.log import Stored
 from ledger.store.views import selected
-from replay.verify.checks.chain import OWN_FIELD
+from replay.verify.checks.chain import is_on
 from replay.verify.checks.reading import Standing
 
 FETCHED = 5_000
@@ -62,31 +61,22 @@ class Fold:
         return sum(len(self.rows.rows[table.name]) for table in tables)
 
 
+def is_of_every_event(projection: Projection) -> bool:
+    """Whether it wants every event there is. The log's half folds these, the money's the others: each has about as much to do."""
+    return projection.topics is None
+
+
 def records_of(batch: Sequence[Stored]) -> list[Record]:
     """The events of a batch, decoded. Raises Corrupt for one that cannot be read, Amiss for one on another's stream."""
-    records, moving, known = [], postings.TOPICS, _OWN
+    records, moving = [], postings.TOPICS
     for position, stream, version, topic, state, _ in batch:
         event = decode(topic, state)
-        newest = event.TOPIC
-        prefix, field = known[newest]
-        if getattr(event, field) != stream or not stream.startswith(prefix):
+        if not is_on(event, stream):
             raise Amiss
+        newest = event.TOPIC
         entries = postings.entries(event) if newest in moving else []
         records.append(Record(position, stream, version, newest, event, entries))
     return records
-
-
-_PREFIX = {
-    "client": ids.CLIENT,
-    "freelancer": ids.FREELANCER,
-    "contract": ids.CONTRACT,
-    "payout": ids.PAYOUT,
-    "adjustment": ids.ADJUSTMENT,
-}
-"""Of the streams on which events stand, by the first word of their topics."""
-_KINDS = {topic: _PREFIX[topic.partition(".")[0]] for topic in EVENTS}
-_OWN = {topic: (f"{kind}_", OWN_FIELD[kind]) for topic, kind in _KINDS.items()}
-"""What an event's stream begins with, and the field in which the event names it."""
 
 
 def require_same(connection: Connection[Any], table: Table, refolded: Mapping[Any, Row]) -> None:

@@ -15,8 +15,7 @@ from ledger.store.views import selected
 from replay.texts import references, sealed_fields
 from replay.verify.checks import reading
 from replay.verify.checks.checkpoints import CheckpointCheck
-from replay.verify.checks.quick import Amiss, Fold
-from replay.verify.checks.quick_money import is_of_money
+from replay.verify.checks.quick import Amiss, Fold, is_of_every_event
 from replay.verify.checks.reading import Standing
 from replay.verify.checks.vault import digests_of
 from replay.verify.findings import Findings
@@ -54,7 +53,7 @@ class QuickLog:
         self._position, self._hash = 0, chain.START
         self._versions: dict[str, int] = {}
         self._intact = self._erased = 0
-        self._folds = [Fold(one, standing) for one in projections if not is_of_money(one)]
+        self._folds = [Fold(one, standing) for one in projections if is_of_every_event(one)]
         self._rows = dict.fromkeys((fold.projection.name for fold in self._folds), 0)
 
     def take(self, connection: Connection[Any], batch: Sequence[Stored], records: list[Record]) -> None:
@@ -105,7 +104,7 @@ class QuickLog:
     def _compare_rows(self, connection: Connection[Any], fold: Fold, table: Table, before: int) -> None:
         refolded = fold.rows.rows[table.name]
         ours = list(map(itemgetter(*table.columns), refolded.values()))
-        if live_rows(connection, table, before, self._position) != ours:
+        if rows_between(connection, table, before, self._position) != ours:
             raise Amiss
         self._rows[fold.projection.name] += len(ours)
         refolded.clear()
@@ -117,14 +116,14 @@ class QuickLog:
         for fold in self._folds:
             self._rows[fold.projection.name] += fold.compare(connection, self._position)
             for table in fold.projection.tables:
-                if table.append_only and live_rows(connection, table, self._position, reading.LAST):
+                if table.append_only and rows_between(connection, table, self._position, reading.LAST):
                     raise Amiss
         return LogCount(
             self._position, self._hash, len(self._versions), self._kept.agreed, self._intact, self._erased, self._rows
         )
 
 
-def live_rows(connection: Connection[Any], table: Table, after: int, until: int) -> list[tuple[Any, ...]]:
+def rows_between(connection: Connection[Any], table: Table, after: int, until: int) -> list[tuple[Any, ...]]:
     """Those whose position is after the one and up to the other, in order. Before the first position nothing may stand."""
     cursor = connection.cursor(row_factory=tuple_row, binary=True)
     query = (

@@ -1,4 +1,4 @@
-"""What the commands of case files share: reading one, writing one, and what their options say."""
+"""What the options of `replay case` say: which file to read and to write, whose key, what is taken out."""
 
 import sys
 from pathlib import Path
