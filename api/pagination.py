@@ -1,6 +1,5 @@
 """Lists: newest first, a page at a time, continued by an opaque cursor."""
 
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from collections.abc import Sequence
@@ -9,35 +8,9 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BeforeValidator, WithJsonSchema
 
-from api.fields import Instant, Reference
 from api.problems import ApiProblem, invalid
+from api.query import MAX_WHOLE, whole
 
-MAX_CURSOR = 2**63 - 1
-_WHOLE = re.compile(r"[0-9]{1,19}")
-
-
-def whole(value: Any) -> Any:
-    """A whole number as a query writes it. Raises ValueError."""
-    if isinstance(value, str):
-        if not _WHOLE.fullmatch(value) or int(value) > MAX_CURSOR:
-            raise ValueError("must be a whole number")
-        return int(value)
-    return value
-
-
-def _truth(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in ("true", "false"):
-            raise ValueError("must be true or false")
-        return value == "true"
-    return value
-
-
-Truth = Annotated[bool, BeforeValidator(_truth)]
-Position = Annotated[int, BeforeValidator(whole), Query(ge=0, le=MAX_CURSOR)]
-Moment = Instant
-Named = Reference
-"""The id of an object to narrow a list to."""
 Limit = Annotated[
     int,
     BeforeValidator(whole),
@@ -62,7 +35,7 @@ def decode(text: str | None, parts: int = 1) -> Cursor | None:
     try:
         plain = urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)).decode("ascii")
         cursor = tuple(int(part) for part in plain.split("."))
-        if encode(cursor) == text and len(cursor) == parts and all(abs(number) <= MAX_CURSOR for number in cursor):
+        if encode(cursor) == text and len(cursor) == parts and all(abs(number) <= MAX_WHOLE for number in cursor):
             return cursor
     except (Error, ValueError):
         pass

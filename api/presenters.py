@@ -1,4 +1,7 @@
-"""From states to the JSON of answers: contracts and what they hold. Texts come from the vault; an erased one is null."""
+"""From states to the JSON of answers: parties, keys, contracts and what they hold.
+
+Texts come from the vault; an erased one is null.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +11,7 @@ import orjson
 from ledger.aggregates.client import Client
 from ledger.aggregates.contract import Contract
 from ledger.aggregates.contract.state import Bonus, Milestone, TimeEntry, Timesheet
-from ledger.aggregates.freelancer import Freelancer, Withdrawal
+from ledger.aggregates.freelancer import Freelancer
 from ledger.store.keys import ApiKey
 
 Json = dict[str, Any]
@@ -43,21 +46,6 @@ def freelancer(state: Freelancer, texts: Texts) -> Json:
         "email": text_of(texts, state.email),
         "has_payout_method": state.method is not None,
         "erased_at": state.erased_at,
-    }
-
-
-def withdrawal(state: Freelancer, one: Withdrawal) -> Json:
-    return {
-        "id": one.id,
-        "object": "withdrawal",
-        "freelancer_id": state.id,
-        "amount": one.amount,
-        "currency": one.currency,
-        "status": one.status,
-        "requested_at": one.requested_at,
-        "settles_at": one.settles_at,
-        "ended_at": one.ended_at,
-        "failure": one.failure,
     }
 
 

@@ -19,15 +19,14 @@ from api.auth import OPEN, Principal, require_right
 from api.call import Answer, Call, Desk
 from api.middleware import BODYLESS, refuse
 from api.problems import ApiProblem, FieldError, invalid, invalid_request
+from api.query import whole
 from ledger import ids
 from ledger.store.idempotency import Claim, Kept, KeyInProgress, KeyReused, fingerprint_of
 
 LONGEST_KEY = 255
 KEPT_HEADERS = ("ledger-position", "etag")
-MAX_POSITION = 2**63 - 1
 
 _ETAG = re.compile(r'"([0-9]{1,18})"')
-_POSITION = re.compile(r"[0-9]{1,19}")
 _JSON = re.compile(r"application/([!-~]+\+)?json", re.IGNORECASE)
 
 
@@ -102,9 +101,11 @@ def _min_position(request: Request) -> int:
     header = request.headers.get("ledger-min-position")
     if header is None:
         return 0
-    if not _POSITION.fullmatch(header) or int(header) > MAX_POSITION:
-        raise invalid("header.Ledger-Min-Position", "must be a log position, a whole number")
-    return int(header)
+    try:
+        position: int = whole(header)
+    except ValueError:
+        raise invalid("header.Ledger-Min-Position", "must be a log position, a whole number") from None
+    return position
 
 
 # Writes

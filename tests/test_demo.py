@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.demo import MOST_CONTRACTS
-from api.demo_cast import CLIENTS, FREELANCERS, JOBS
+from api.demo.cast import CLIENTS, FREELANCERS, JOBS
+from api.demo.command import MOST_CONTRACTS
 
 AT_MOST_SECONDS = 600
 """Only so that a demo that hangs fails the test: it takes some ten seconds."""

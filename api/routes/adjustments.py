@@ -1,8 +1,6 @@
 """Corrections: an operator's adjustment takes effect when a different person approves it (rule 27)."""
 
-import re
-
-from api import money_presenters
+from api import audit_presenters
 from api.call import Answer, Call, Calling
 from api.fields import is_id
 from api.problems import FieldError, invalid, invalid_request
@@ -19,7 +17,6 @@ from ledger.events import Posting
 from ledger.postings import PLATFORM, PROCESSOR
 
 router = new_router("Adjustments")
-_EVENT_ID = re.compile(r"evt_([a-z]{3}_[a-z2-7]{20})_([1-9][0-9]{0,9})")
 
 
 @router.post("/v1/adjustments", status_code=CREATED, response_model=AdjustmentOut)
@@ -63,13 +60,16 @@ def approve_adjustment(call: Calling, adjustment_id: str) -> Answer:
 
 
 def _adjustment(call: Call, state: Adjustment, status: int = 200) -> Answer:
-    content = money_presenters.adjustment(state, call.texts([state.reason]))
+    content = audit_presenters.adjustment(state, call.texts([state.reason]))
     return call.answer(content, status=status, version=state.version)
 
 
 def _require_event(call: Call, event_id: str) -> None:
-    match = _EVENT_ID.fullmatch(event_id)
-    if match is None or call.ledger.log.find(match[1], int(match[2])) is None:
+    try:
+        place = ids.place_of(event_id)
+    except ValueError:
+        place = None
+    if place is None or call.ledger.log.find(*place) is None:
         raise invalid("body.corrects_event_id", "names no event: GET /v1/events shows their ids")
 
 

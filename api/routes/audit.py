@@ -1,14 +1,14 @@
-"""For auditors and operators: the trial balance and a contract's whole history."""
+"""For auditors and operators: the trial balance, the log's integrity and checkpoints, a contract's whole history."""
 
 from dataclasses import asdict
 
 from msgspec import structs
 
-from api import money_presenters
+from api import audit_presenters
 from api.call import Answer, Calling
-from api.pagination import Moment
+from api.fields import Instant
 from api.route import new_router
-from api.routes.funds import require_past
+from api.routes.common import require_past
 from api.schemas.audit import CheckpointsOut, HistoryOut, IntegrityOut, TrialBalanceOut
 from ledger.aggregates.contract import Contract
 from replay import balances as replay
@@ -18,7 +18,7 @@ router = new_router("Audit")
 
 
 @router.get("/v1/audit/trial-balance", response_model=TrialBalanceOut)
-def get_trial_balance(call: Calling, as_of: Moment | None = None, known_at: Moment | None = None) -> Answer:
+def get_trial_balance(call: Calling, as_of: Instant | None = None, known_at: Instant | None = None) -> Answer:
     """Every account, debits = credits for each currency: now, as of an instant, or as known at one."""
     now = require_past(call, as_of=as_of, known_at=known_at)
     if as_of is None and known_at is None:
@@ -31,7 +31,7 @@ def get_trial_balance(call: Calling, as_of: Moment | None = None, known_at: Mome
         "position": position,
         "as_of": as_of or now,
         "known_at": known_at,
-        **money_presenters.trial_balance(accounts),
+        **audit_presenters.trial_balance(accounts),
     }
     return call.answer(content)
 
@@ -56,7 +56,9 @@ def get_checkpoints(call: Calling) -> Answer:
 
 
 @router.get("/v1/audit/contracts/{contract_id}/history", response_model=HistoryOut)
-def get_history(call: Calling, contract_id: str, as_of: Moment | None = None, known_at: Moment | None = None) -> Answer:
+def get_history(
+    call: Calling, contract_id: str, as_of: Instant | None = None, known_at: Instant | None = None
+) -> Answer:
     """Everything that happened to a contract and its payouts, in order, and what each event did to the money.
 
     `as_of`: only what occurred by then; `known_at`: only what was recorded by then.
@@ -67,6 +69,6 @@ def get_history(call: Calling, contract_id: str, as_of: Moment | None = None, kn
     content = {
         "object": "history",
         "contract_id": contract_id,
-        "data": [money_presenters.history_event(view) for view in views],
+        "data": [audit_presenters.history_event(view) for view in views],
     }
     return call.answer(content)

@@ -1,5 +1,6 @@
-"""What the routes share: bodies that say nothing, and the answers with a contract or a payout."""
+"""What the routes share: bodies that say nothing, instants that have passed, answers with a contract or a payout."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Body, Depends
@@ -7,6 +8,7 @@ from fastapi import Body, Depends
 from api import money_presenters, presenters
 from api.call import Answer, Call
 from api.presenters import Json
+from api.problems import invalid
 from api.schemas.requests import Message, Nothing, Reason
 from ledger.aggregates.contract import Contract
 from ledger.aggregates.payout import Payout
@@ -28,6 +30,15 @@ NO_BODY: list[Any] = [Depends(_nothing)]
 """For a route that takes `{}` or no body, and nothing else."""
 
 CREATED = 201
+
+
+def require_past(call: Call, **instants: datetime | None) -> datetime:
+    """The present instant. Raises 422 for an instant that is in the future."""
+    now = call.ledger.clock.now()
+    for name, instant in instants.items():
+        if instant is not None and instant > now:
+            raise invalid(f"query.{name}", f"is in the future: the ledger's clock shows {now:%Y-%m-%dT%H:%M:%SZ}")
+    return now
 
 
 def contract_json(call: Call, state: Contract) -> Json:

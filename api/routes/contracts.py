@@ -6,7 +6,8 @@ from fastapi import Body, Depends
 
 from api import presenters
 from api.call import Answer, Call, Calling
-from api.pagination import DEFAULT_LIMIT, CursorText, Limit, Truth, decode_one, page
+from api.pagination import DEFAULT_LIMIT, CursorText, Limit, decode_one, page
+from api.query import Truth
 from api.route import new_router
 from api.routes.common import CREATED, NO_REASON, contract_json, contract_now, take_reason
 from api.schemas.answers import Page

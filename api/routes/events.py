@@ -4,10 +4,12 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api import money_presenters
+from api import audit_presenters
 from api.call import Answer, Calling
-from api.pagination import DEFAULT_LIMIT, CursorText, Limit, Named, Position, decode_one, page
+from api.fields import Reference
+from api.pagination import DEFAULT_LIMIT, CursorText, Limit, decode_one, page
 from api.problems import invalid
+from api.query import Position
 from api.route import new_router
 from api.schemas.answers import Page
 from api.schemas.audit import EventOut
@@ -19,9 +21,9 @@ router = new_router("Events")
 def list_events(
     call: Calling,
     after: Annotated[Position | None, Query(description="Only events after this log position.")] = None,
-    type_: Annotated[Named | None, Query(alias="type", description="Such as `payout.charged.v1`.")] = None,
-    contract_id: Named | None = None,
-    payout_id: Named | None = None,
+    type_: Annotated[Reference | None, Query(alias="type", description="Such as `payout.charged.v1`.")] = None,
+    contract_id: Reference | None = None,
+    payout_id: Reference | None = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText | None = None,
 ) -> Answer:
@@ -40,4 +42,4 @@ def list_events(
         limit=limit + 1,
     )
     shown, more = page([((view.position,), view) for view in views], limit)
-    return call.answer({"data": [money_presenters.event(view) for view in shown], **more})
+    return call.answer({"data": [audit_presenters.event(view) for view in shown], **more})

@@ -7,22 +7,13 @@ from fastapi import Query
 
 from api import money_presenters, presenters
 from api.call import Answer, Call, Calling
-from api.pagination import (
-    DEFAULT_LIMIT,
-    Cursor,
-    CursorText,
-    Limit,
-    Moment,
-    Position,
-    decode,
-    decode_one,
-    never_answered,
-    page,
-)
+from api.fields import Instant
+from api.pagination import DEFAULT_LIMIT, Cursor, CursorText, Limit, decode, decode_one, never_answered, page
 from api.presenters import Json
 from api.problems import invalid
+from api.query import Position
 from api.route import new_router
-from api.routes.common import CREATED
+from api.routes.common import CREATED, require_past
 from api.schemas.answers import Page
 from api.schemas.funds import BalanceOut, EarningsOut, Statement, WithdrawalOut
 from api.schemas.requests import NewWithdrawal
@@ -41,8 +32,8 @@ MICROSECOND = timedelta(microseconds=1)
 def get_balance(
     call: Calling,
     freelancer_id: str,
-    as_of: Moment | None = None,
-    known_at: Moment | None = None,
+    as_of: Instant | None = None,
+    known_at: Instant | None = None,
     at_position: Position | None = None,
 ) -> Answer:
     """The balance now; after all that occurred by `as_of`; as known at `known_at`; or at a log position."""
@@ -65,22 +56,13 @@ def get_balance(
     return call.answer(content)
 
 
-def require_past(call: Call, **instants: datetime | None) -> datetime:
-    """The present instant. Raises 422 for an instant that is in the future."""
-    now = call.ledger.clock.now()
-    for name, instant in instants.items():
-        if instant is not None and instant > now:
-            raise invalid(f"query.{name}", f"is in the future: the ledger's clock shows {now:%Y-%m-%dT%H:%M:%SZ}")
-    return now
-
-
 @router.get(f"{ONE}/balance-transactions", response_model=Statement)
 def list_balance_transactions(
     call: Calling,
     freelancer_id: str,
-    since: Annotated[Moment | None, Query(alias="from")] = None,
-    until: Annotated[Moment | None, Query(alias="to")] = None,
-    known_at: Moment | None = None,
+    since: Annotated[Instant | None, Query(alias="from")] = None,
+    until: Annotated[Instant | None, Query(alias="to")] = None,
+    known_at: Instant | None = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText | None = None,
 ) -> Answer:
@@ -174,7 +156,7 @@ def list_withdrawals(
         ((number,), one) for number, one in enumerate(state.withdrawals, 1) if before is None or number < before
     ]
     shown, more = page(numbered[::-1][: limit + 1], limit)
-    return call.answer({"data": [presenters.withdrawal(state, one) for one in shown], **more})
+    return call.answer({"data": [money_presenters.withdrawal(state, one) for one in shown], **more})
 
 
 @router.post(f"{ONE}/withdrawals", status_code=CREATED, response_model=WithdrawalOut)
@@ -191,5 +173,5 @@ def withdraw(call: Calling, freelancer_id: str, body: NewWithdrawal) -> Answer:
     )
     call.carry_out(command)
     state = call.loaded(Freelancer, freelancer_id)
-    content = presenters.withdrawal(state, withdrawal_of(state, withdrawal_id))
+    content = money_presenters.withdrawal(state, withdrawal_of(state, withdrawal_id))
     return call.answer(content, status=CREATED, version=state.version)

@@ -6,11 +6,11 @@ from fastapi import Query
 
 from api import money_presenters
 from api.call import Answer, Call, Calling
-from api.pagination import DEFAULT_LIMIT, CursorText, Limit, Moment, Named, decode_one, page
+from api.fields import Instant, Reference
+from api.pagination import DEFAULT_LIMIT, CursorText, Limit, decode_one, page
 from api.problems import missing
 from api.route import new_router
-from api.routes.common import CREATED, NO_BODY, payout_json, payout_now
-from api.routes.funds import require_past
+from api.routes.common import CREATED, NO_BODY, payout_json, payout_now, require_past
 from api.schemas.answers import Page
 from api.schemas.funds import ExplanationOut, ObjectionOut, PayoutOut, ReversalOut
 from api.schemas.requests import NewObjection, NewReversal, Reduction
@@ -26,11 +26,11 @@ ONE = "/v1/payouts/{payout_id}"
 @router.get("/v1/payouts", response_model=Page[PayoutOut])
 def list_payouts(
     call: Calling,
-    contract_id: Named | None = None,
-    freelancer_id: Named | None = None,
+    contract_id: Reference | None = None,
+    freelancer_id: Reference | None = None,
     status: Status | None = None,
-    available_from: Annotated[Moment | None, Query(alias="available_on[gte]")] = None,
-    available_before: Annotated[Moment | None, Query(alias="available_on[lt]")] = None,
+    available_from: Annotated[Instant | None, Query(alias="available_on[gte]")] = None,
+    available_before: Annotated[Instant | None, Query(alias="available_on[lt]")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText | None = None,
 ) -> Answer:
@@ -61,7 +61,7 @@ def get_payout(call: Calling, payout_id: str) -> Answer:
 
 @router.get(f"{ONE}/explain", response_model=ExplanationOut)
 def explain_payout(
-    call: Calling, payout_id: str, as_of: Moment | None = None, known_at: Moment | None = None
+    call: Calling, payout_id: str, as_of: Instant | None = None, known_at: Instant | None = None
 ) -> Answer:
     """Why the money is where it is: each event, the rule applied, what is awaited and until when.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli import configure_logging
+from api.cli.logs import configure_logging
 from ledger.bootstrap import open_ledger
 from tests.api.world import Web, World, build, operated, served
 from tests.conftest import Server, sandbox

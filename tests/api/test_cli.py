@@ -82,8 +82,20 @@ def test_migrating_twice_is_harmless(env: dict[str, str]) -> None:
         assert (done.returncode, done.stdout) == (0, "the database is up to date\n")
 
 
-def test_a_database_that_is_away_is_said_in_a_line(env: dict[str, str]) -> None:
-    away = run({**env, "LEDGER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x?connect_timeout=1"}, "keys", "list")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("keys", "list"),
+        ("migrate",),
+        ("worker",),
+        ("serve",),
+        ("erase", "cli_aaaaaaaaaaaaaaaaaaaa"),
+        ("backup", "whole.dump"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_database_that_is_away_is_said_in_a_line(env: dict[str, str], command: tuple[str, ...]) -> None:
+    away = run({**env, "LEDGER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x?connect_timeout=1"}, *command)
     assert away.returncode == 1
     assert away.stderr.startswith("ledger: ")
     assert "Traceback" not in away.stderr

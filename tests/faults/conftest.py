@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.cli import configure_logging
+from api.cli.logs import configure_logging
 from ledger.bootstrap import open_ledger
 from tests.api.world import Web, World, build, operated, served
 from tests.databases import Server, sandbox

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli import _working
+from api.cli.serving import working
 from ledger.bootstrap import Ledger
 from ledger.worker import Worker
 from tests.faults.rounds import chance, rounds
@@ -83,6 +83,6 @@ def test_a_server_that_starts_again_answers_from_all_that_was_acknowledged_befor
     assert ledger.reader.contract(contract) is None, "nothing has projected it yet"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Worker, "run", lambda self: None)
-        with _working(ledger, workers=True):
+        with working(ledger, workers=True):
             assert ledger.reader.position() == ledger.log.head()
             assert ledger.reader.contract(contract) == play.contract(contract)

@@ -19,7 +19,7 @@ import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from api.cli import configure_logging
+from api.cli.logs import configure_logging
 from ledger import commands as c
 from ledger.bootstrap import Ledger, open_ledger
 from ledger.projections.rows import Rows

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from api.demo_market import END, Json, Market, Party, rfc3339
-from api.demo_server import DemoError, Server
+from api.demo.market import END, Json, Market, Party
+from api.demo.server import DemoError, Server
 from ledger.clock import DAY
-from replay.values import money
+from replay.values import instant, money
 
 PLAIN_WIDTH = 120
 """Columns where there is no terminal to ask."""
@@ -94,7 +94,7 @@ def _all_pages(market: Market, path: str, key: str) -> list[Json]:
 
 def _show_statement(out: Console, market: Market, who: Party) -> None:
     since = (END - STATEMENT_DAYS * DAY).replace(hour=0)
-    path = f"/v1/freelancers/{who.id}/balance-transactions?from={rfc3339(since)}"
+    path = f"/v1/freelancers/{who.id}/balance-transactions?from={instant(since)}"
     edges = market.api.get(f"{path}&limit=1", who.key)
     table = Table(title=f"Statement of {who.name} from {since:%Y-%m-%d}", title_justify="left", title_style="bold")
     for heading in ("at", "what"):
@@ -122,8 +122,8 @@ def _add_edge(table: Table, name: str, totals: Mapping[str, Any]) -> None:
     table.add_section()
 
 
-def _minute(instant: str | None) -> str:
-    return f"{datetime.fromisoformat(instant):%Y-%m-%d %H:%M}" if instant else ""
+def _minute(at: str | None) -> str:
+    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M}" if at else ""
 
 
 # Why one payout is pending
@@ -226,7 +226,7 @@ def show_pace(market: Market, contracts: int, seconds: float, in_all: float) -> 
 def show_addresses(server: Server, market: Market, pending: Json) -> None:
     """Where to look next, with keys that open it; and what to do for the pending payout to be released."""
     out, hero, client, address = console(), market.freelancers[0], market.clients[0], server.address
-    out.print(f"\n[bold]It goes on serving; its clock stands at {rfc3339(END)}. Ctrl-C ends it.[/]")
+    out.print(f"\n[bold]It goes on serving; its clock stands at {instant(END)}. Ctrl-C ends it.[/]")
     for path, what in (("/docs", "every call, to try out"), ("/v1/health", "is it ready"), ("/metrics", "Prometheus")):
         out.print(f"  {address}{path}  {what}")
     keys = (
@@ -243,7 +243,7 @@ def show_addresses(server: Server, market: Market, pending: Json) -> None:
     payer = next(party for party in market.clients.values() if party.id == pending["client_id"])
     explain = _curl(market.operators.auditor, f"{address}/v1/payouts/{pending['id']}/explain")
     withdraw = _curl(payer.key, f"{address}/v1/payouts/{pending['id']}/objections/withdraw", {})
-    advance = _curl(market.operators.first, f"{address}/v1/test-clock/advance", {"to": rfc3339(END + 4 * DAY)})
+    advance = _curl(market.operators.first, f"{address}/v1/test-clock/advance", {"to": instant(END + 4 * DAY)})
     out.print("\nWhy is it pending? The client withdraws the objection, the clock moves to Friday: where is it now?")
     for command in (explain, *([withdraw] if pending["objection"] else []), advance, explain):
         out.print(escape(command), soft_wrap=True)

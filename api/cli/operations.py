@@ -1,4 +1,4 @@
-"""Commands for whoever runs the ledger: erase a party's personal data, back the database up, restore it."""
+"""Commands for whoever runs the ledger: migrate the database, erase a party's personal data, back up, restore."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -6,12 +6,25 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli.common import app, explained, load_settings
+from api.cli.logs import configure_logging
 from ledger.settings import Settings
 
 
+@app.command()
+def migrate() -> None:
+    """Apply the database migrations that are missing. Every other command does so too, where it may."""
+    from ledger.bootstrap import urls
+    from ledger.store import migrations
+
+    with explained(), urls(load_settings()) as (owner_url, application_url):
+        applied = migrations.migrate(owner_url, application_url)
+    typer.echo(f"applied {', '.join(applied)}" if applied else "the database is up to date")
+
+
+@app.command()
 def erase(party: Annotated[str, typer.Argument(help="cli_… or fre_…")]) -> None:
     """Erase a party's names, addresses, tokens and texts, and revoke its keys; history stays whole. It cannot be undone."""
-    from api.cli import configure_logging, load_settings
     from ledger import commands as c
     from ledger import ids
     from ledger.bootstrap import open_ledger, urls
@@ -22,7 +35,7 @@ def erase(party: Annotated[str, typer.Argument(help="cli_… or fre_…")]) -> N
 
     configure_logging()
     settings = load_settings()
-    with ExitStack() as stack:
+    with explained(), ExitStack() as stack:
         owner_url, _ = stack.enter_context(urls(settings))
         ledger = stack.enter_context(open_ledger(settings))
         now = ledger.clock.now()
@@ -48,13 +61,13 @@ def erase(party: Annotated[str, typer.Argument(help="cli_… or fre_…")]) -> N
     typer.echo(f"erased {erased} texts of {party} and revoked {revoked} keys; its history stays, without them")
 
 
+@app.command()
 def backup(file: Annotated[Path, typer.Argument(help="The file to write; a manifest is written beside it.")]) -> None:
     """Back the whole database up into one file, while everything goes on."""
-    from api.cli import load_settings
     from ledger.bootstrap import urls
     from ledger.store.backup import BackupError, back_up
 
-    with urls(load_settings()) as (owner_url, _):
+    with explained(), urls(load_settings()) as (owner_url, _):
         try:
             manifest = back_up(owner_url, file)
         except BackupError as error:
@@ -63,18 +76,18 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to write; a manif
     typer.echo(f"{file} holds the log up to position {manifest.position}, chain head {manifest.hash}")
 
 
+@app.command()
 def restore(
     file: Annotated[Path, typer.Argument(help="What `ledger backup` wrote; its manifest stands beside it.")],
 ) -> None:
     """Restore a backup into an empty database, and verify what was restored: exit status 1 if anything is wrong."""
-    from api.cli import load_settings
     from ledger.bootstrap import urls
     from ledger.store.backup import BackupError
     from ledger.store.backup import restore as restore_file
     from ledger.store.migrations import migrate
 
     settings = load_settings()
-    with urls(settings) as (owner_url, application_url):
+    with explained(), urls(settings) as (owner_url, application_url):
         try:
             manifest = restore_file(owner_url, file)
         except BackupError as error:

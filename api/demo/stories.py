@@ -2,9 +2,9 @@
 
 from typing import Any, assert_never
 
-from api.demo_cast import Job
-from api.demo_incidents import INCIDENTS
-from api.demo_market import START, Deal, Json, Market, Story, freelancer_email
+from api.demo.cast import Job
+from api.demo.incidents import INCIDENTS
+from api.demo.market import START, Deal, Json, Market, Story, freelancer_email
 from ledger.calendar import WEEK
 
 STEADINESS = 0.7

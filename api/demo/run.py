@@ -7,13 +7,14 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api import demo_report as report
-from api.demo_cast import JOBS
-from api.demo_client import Api
-from api.demo_market import END, START, Market, Operators, rfc3339
-from api.demo_server import HOST, DemoError, Server, serving
-from api.demo_stories import all_stories
+from api.demo import report
+from api.demo.cast import JOBS
+from api.demo.client import Api
+from api.demo.market import END, START, Market, Operators
+from api.demo.server import HOST, DemoError, Server, serving
+from api.demo.stories import all_stories
 from ledger.clock import DAY
+from replay.values import instant
 
 
 def run(*, stay: bool, port: int | None, contracts: int, seed: int, data_dir: Path | None) -> bool:
@@ -24,7 +25,7 @@ def run(*, stay: bool, port: int | None, contracts: int, seed: int, data_dir: Pa
     errors, began = report.console(stderr=True), time.monotonic()
     errors.print("Starting the ledger on an empty database …")
     operator_key = secrets.token_urlsafe(24)
-    settings = {"LEDGER_OPERATOR_KEY": operator_key, "LEDGER_CLOCK_START": rfc3339(START)}
+    settings = {"LEDGER_OPERATOR_KEY": operator_key, "LEDGER_CLOCK_START": instant(START)}
     with serving(data_dir, port, settings) as server:
         api = Api(HOST, server.port, f"demo-{seed}")
         market = Market(api, _operators(server, api, operator_key), seed)

@@ -24,7 +24,7 @@ class Job(NamedTuple):
     """A contract to be offered in week `week` of the quarter, and worked on for `weeks` weeks.
 
     `price` is in minor units: of an hour, of a cycle, of the single payment, or of the smallest milestone.
-    `client` and `freelancer` are rows of the lists above.
+    `client` and `freelancer` are rows of the lists below.
     """
 
     title: str

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from datetime import datetime
 
-from api.demo_market import CARD, DECLINING_CARD, END, Deal, Json, Story
+from api.demo.market import CARD, DECLINING_CARD, END, Deal, Json, Story
 from ledger.calendar import WEEK, week_of
 from ledger.clock import DAY
 from ledger.postings import PLATFORM

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
-from api.demo_client import Api, Refusal
+from api.demo.client import Api, Refusal
 
 HOST = "127.0.0.1"
 USUAL_PORT = 8000

@@ -11,10 +11,11 @@ from itertools import count
 from random import Random
 from typing import Any, NamedTuple
 
-from api.demo_cast import CLIENTS, FREELANCERS, GIVES_A_CLOSED_ACCOUNT, SETS_PAYOUT_METHOD_LATE, Job
-from api.demo_client import Api
+from api.demo.cast import CLIENTS, FREELANCERS, GIVES_A_CLOSED_ACCOUNT, SETS_PAYOUT_METHOD_LATE, Job
+from api.demo.client import Api
 from ledger.calendar import WEEK, midnight, week_of
 from ledger.clock import DAY
+from replay.values import instant
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 END = datetime(2026, 4, 6, 18, tzinfo=UTC)
@@ -73,7 +74,7 @@ class Market:
 
     def _advance(self, to: datetime, seen: Callable[[datetime], None]) -> None:
         if to > self.now:
-            self.api.post("/v1/test-clock/advance", self.operators.first, {"to": rfc3339(to)})
+            self.api.post("/v1/test-clock/advance", self.operators.first, {"to": instant(to)})
             self.now = to
             seen(to)
 
@@ -195,7 +196,3 @@ def email_of(who: str, company: str) -> str:
 
 def freelancer_email(number: int) -> str:
     return f"{FREELANCERS[number].lower().replace(' ', '.')}@example.com"
-
-
-def rfc3339(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")

@@ -28,10 +28,10 @@ def demo(
 
     from rich.markup import escape
 
-    from api.demo_client import Refusal
-    from api.demo_report import console
-    from api.demo_run import run
-    from api.demo_server import DemoError
+    from api.demo.client import Refusal
+    from api.demo.report import console
+    from api.demo.run import run
+    from api.demo.server import DemoError
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
