@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import orjson
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
 
 from ledger.ids import kind_of
 from ledger.money import CURRENCIES, Amount, AmountOrZero, Currency, HourlyRate
@@ -90,8 +90,6 @@ Reference = Annotated[str, StringConstraints(strict=True, min_length=1, max_leng
 Instant = Annotated[datetime, BeforeValidator(parse_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Day = Annotated[date, BeforeValidator(parse_date), WithJsonSchema({"type": "string", "format": "date"})]
 Money = Annotated[Currency, WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES)})]
-Minutes = Annotated[int, Field(strict=True, ge=1, le=1440)]
-WeeklyLimit = Annotated[int, Field(strict=True, ge=1, le=10_080)]
 Answers = Annotated[
     Any,
     AfterValidator(_answers),

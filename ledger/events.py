@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 import msgspec
-from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import core_schema
 
 from ledger import ids
@@ -45,6 +45,12 @@ class _Utc:
 
 
 Instant = Annotated[datetime, _Utc]
+
+Minutes = Annotated[int, Field(strict=True, ge=1, le=1440)]
+"""Of one time entry: a day has no more."""
+
+WeeklyLimit = Annotated[int, Field(strict=True, ge=1, le=10_080)]
+"""Minutes: a week has no more."""
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -307,7 +313,7 @@ class ContractOffered(ContractEvent, frozen=True, kw_only=True):
     cadence: Cadence
     currency: Currency
     hourly_rate: HourlyRate | None = None
-    weekly_limit_minutes: int | None = None
+    weekly_limit_minutes: WeeklyLimit | None = None
     rate: Amount | None = None
     milestones: tuple[MilestoneTerms, ...] = ()
     sourcing: Literal["off_platform", "marketplace"]
@@ -435,14 +441,14 @@ class TimeLogged(ClosingContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.time_logged.v1"
     entry_id: str
     date: date
-    minutes: int
+    minutes: Minutes
     memo: Sealed | None = None
 
 
 class TimeCorrected(ClosingContractEvent, frozen=True, kw_only=True):
     TOPIC = "contract.time_corrected.v1"
     entry_id: str
-    minutes: int
+    minutes: Minutes
     memo: Sealed | None = None
 
 
@@ -670,7 +676,8 @@ def require_valid(event: Event) -> None:
     try:
         _VALIDATE[type(event)](event)
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        said = ((".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors())
+        wrong = (f"{where}: {what}" for where, what in said)
         raise Invalid("; ".join(wrong)) from error
 
 

@@ -1,5 +1,7 @@
 """Corrections: an operator's adjustment takes effect when a different person approves it (rule 27)."""
 
+from collections.abc import Sequence
+
 from api import audit_presenters
 from api.call import Answer, Call, Calling
 from api.fields import is_id
@@ -7,14 +9,13 @@ from api.problems import FieldError, invalid, invalid_request
 from api.route import new_router
 from api.routes.common import CREATED, NO_BODY
 from api.schemas.audit import AdjustmentOut
-from api.schemas.requests import NewAdjustment, NewPosting
+from api.schemas.requests import NewAdjustment
 from ledger import commands as c
 from ledger import ids
-from ledger.aggregates.adjustment import Adjustment
+from ledger.aggregates.adjustment import Adjustment, unadjustable, unbalanced
 from ledger.aggregates.client import Client
 from ledger.aggregates.freelancer import Freelancer
 from ledger.events import Posting
-from ledger.postings import PLATFORM, PROCESSOR
 
 router = new_router("Adjustments")
 
@@ -26,8 +27,10 @@ def propose_adjustment(call: Calling, body: NewAdjustment) -> Answer:
     Accounts: `fre_…:available`, `eor_…:available`, `cli_…:returned`, `processor`, `platform:adjustments`.
     """
     _require_event(call, body.corrects_event_id)
-    _require_balanced(body.postings)
-    _require_accounts(call, body.postings)
+    postings = tuple(Posting(**posting.model_dump()) for posting in body.postings)
+    if wrong := unbalanced(postings):
+        raise invalid("body.postings", wrong)
+    _require_accounts(call, postings)
     if body.effective_at is not None and body.effective_at > call.ledger.clock.now():
         raise invalid("body.effective_at", "is in the future: an adjustment takes effect as of its approval or earlier")
     adjustment_id = call.id(ids.ADJUSTMENT)
@@ -37,7 +40,7 @@ def propose_adjustment(call: Calling, body: NewAdjustment) -> Answer:
         person=call.principal.owner,
         reason=call.seal(body.reason, call.principal.owner),
         corrects_event_id=body.corrects_event_id,
-        postings=tuple(Posting(**posting.model_dump()) for posting in body.postings),
+        postings=postings,
         stated_at=body.effective_at,
     )
     call.carry_out(command)
@@ -73,17 +76,7 @@ def _require_event(call: Call, event_id: str) -> None:
         raise invalid("body.corrects_event_id", "names no event: GET /v1/events shows their ids")
 
 
-def _require_balanced(postings: list[NewPosting]) -> None:
-    sums: dict[str, int] = {}
-    for posting in postings:
-        signed = posting.amount if posting.direction == "credit" else -posting.amount
-        sums[posting.currency] = sums.get(posting.currency, 0) + signed
-    unbalanced = sorted(currency for currency, total in sums.items() if total)
-    if unbalanced:
-        raise invalid("body.postings", f"debits must equal credits in {', '.join(unbalanced)}")
-
-
-def _require_accounts(call: Call, postings: list[NewPosting]) -> None:
+def _require_accounts(call: Call, postings: Sequence[Posting]) -> None:
     """Raises 422 for the accounts that no adjustment may touch, or that are nobody's."""
     verdicts = {account: _verdict(call, account) for account in {posting.account for posting in postings}}
     errors = [
@@ -97,16 +90,14 @@ def _require_accounts(call: Call, postings: list[NewPosting]) -> None:
 
 def _verdict(call: Call, account: str) -> str | None:
     """What is wrong with an account; None when nothing is."""
-    if account in (PROCESSOR, PLATFORM):
-        return None
-    owner, _, bucket = account.partition(":")
-    match ids.kind_of(owner), bucket:
-        case (ids.FREELANCER, "available"):
+    if wrong := unadjustable(account):
+        return wrong
+    owner = account.partition(":")[0]
+    match ids.kind_of(owner):
+        case ids.FREELANCER:
             return None if call.known(Freelancer, owner) else "names no freelancer"
-        case (ids.CLIENT, "returned"):
+        case ids.CLIENT:
             return None if call.known(Client, owner) else "names no client"
-        case (ids.EMPLOYER_OF_RECORD, "available") if is_id(owner, ids.EMPLOYER_OF_RECORD):
-            return None
-        case (_, "pending"):
-            return "is not adjustable: pending money belongs to payouts; reverse one, or reinstate a reversal, instead"
-    return f"must be fre_…:available, eor_…:available, cli_…:returned, {PROCESSOR} or {PLATFORM}"
+        case ids.EMPLOYER_OF_RECORD:
+            return None if is_id(owner, ids.EMPLOYER_OF_RECORD) else "names no Employer of Record"
+    return None

@@ -12,16 +12,14 @@ from api.fields import (
     Email,
     HourlyRate,
     Instant,
-    Minutes,
     Money,
     Reference,
     Text,
     Title,
     Token,
-    WeeklyLimit,
 )
 from ledger.calendar import Cadence
-from ledger.events import Direction, Outcome, PaySchedule, ReversalReason
+from ledger.events import Direction, Minutes, Outcome, PaySchedule, ReversalReason, WeeklyLimit
 from ledger.store.keys import Role
 
 MAX_MILESTONES = 200

@@ -64,9 +64,10 @@ def refold(
     """Folds the archive's columns and compares: with the live balances at the archive's end, or without a live ledger with
     the plain fold of the archive's stored bytes.
 
-    Raises OtherLedger if the archive is not of the live ledger, EngineUnavailable, and SourceUnavailable for an archive that was
-    written by a version with other columns or older events.
+    Raises OtherLedger if the archive is not of the live ledger, EngineUnavailable, and SourceUnavailable for an archive that is
+    damaged, or was written by a version with other columns or older events.
     """
+    archive.log.require_whole()
     if live is not None:
         _require_same(archive, live)
     accounts = fold(archive, engine=engine, master=master, as_of=as_of, known_at=known_at)

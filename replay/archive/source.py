@@ -16,7 +16,7 @@ from ledger.store.log import Stored
 from ledger.store.reader import EventView, view_of
 from replay.archive import manifest as archive_manifest
 from replay.archive.columns import SCHEMA, STORED
-from replay.archive.manifest import ArchiveFile, Manifest
+from replay.archive.manifest import ArchiveFile, Manifest, sha256_of
 from replay.scan import Scan
 from replay.sources import SourceUnavailable
 from replay.texts import Absent, Revealed
@@ -31,10 +31,15 @@ Chooser = Callable[[pa.Table], pa.ChunkedArray]
 
 
 class ArchiveLog:
-    """The events of an archive, as they stood in the log. Raises SourceUnavailable for a file that cannot be read."""
+    """The events of an archive, as they stood in the log.
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    Raises SourceUnavailable for a file that cannot be read, or is not the one of the manifest: of what is damaged, Parquet may
+    give fewer rows and no error. With `as_it_is`, only for one that cannot be read.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, *, as_it_is: bool = False) -> None:
         self._folder, self._manifest = folder, manifest
+        self._unchecked = set() if as_it_is else {one.path for one in manifest.files}
 
     def head(self) -> int:
         """The position of the last event; 0 when there is none."""
@@ -71,6 +76,11 @@ class ArchiveLog:
                             found = opened.read_row_group(group, columns=list(STORED)).filter(mask)
                             yield from map(Stored, *(found[name].to_pylist() for name in STORED))
 
+    def require_whole(self) -> None:
+        """Every file is the one of the manifest."""
+        for file in self._manifest.files:
+            self._require_whole(file)
+
     def schema(self, file: ArchiveFile) -> pa.Schema:
         """The columns that a file has, and their types."""
         with self._opened(file) as opened:
@@ -91,11 +101,27 @@ class ArchiveLog:
     @contextmanager
     def _opened(self, file: ArchiveFile) -> Iterator[pq.ParquetFile]:
         path = self._folder / file.path
+        self._require_whole(file)
         try:
             with pq.ParquetFile(path, pre_buffer=False) as opened:
                 yield opened
         except (OSError, pa.ArrowException) as error:
-            raise SourceUnavailable(f"the archive's file {path} cannot be read: {error}; archive anew") from error
+            said = " ".join(str(error).split())
+            raise SourceUnavailable(f"the archive's file {path} cannot be read: {said}; archive anew") from error
+
+    def _require_whole(self, file: ArchiveFile) -> None:
+        """Once: a file is never changed after it was written."""
+        if file.path in self._unchecked:
+            path = self._folder / file.path
+            try:
+                is_whole = sha256_of(path) == file.sha256
+            except OSError as error:
+                raise SourceUnavailable(f"the archive's file {path} cannot be read: {error}; archive anew") from error
+            if not is_whole:
+                raise SourceUnavailable(
+                    f"the archive's file {path} is damaged, its SHA-256 is not the manifest's: put it back, or archive anew"
+                )
+            self._unchecked.discard(file.path)
 
 
 def _groups(opened: pq.ParquetFile, file: ArchiveFile, after: int) -> list[int]:

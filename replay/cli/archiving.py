@@ -95,10 +95,11 @@ def run(
         raise typer.BadParameter("--master is of Spark: give --engine spark as well")
     if where is None:
         fail("name the archive with --source: the folder that `replay archive` wrote", UNUSABLE)
+    if where.is_file():
+        fail(f"{where} is no archive: name the folder that `replay archive` wrote", UNUSABLE)
     with ExitStack() as stack:
         opened = stack.enter_context(source(where))
-        if not isinstance(opened, ArchiveSource):
-            fail(f"{where} is no archive: name the folder that `replay archive` wrote", UNUSABLE)
+        assert isinstance(opened, ArchiveSource), "a folder is nothing else"
         ledger = stack.enter_context(live()) if against == "live" or (against is None and _is_there()) else None
         further = stack.enter_context(output.progress("Folding"))
         found = refold(opened, ledger, engine=engine, master=master, as_of=as_of, known_at=known_at, on_events=further)

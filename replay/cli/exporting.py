@@ -120,7 +120,7 @@ def _write(file: Path, pieces: Iterable[bytes]) -> None:
     except FileExistsError:
         fail(f"{file} is there already: name another file", UNUSABLE)
     except OSError as error:
-        fail(f"the export cannot be written: {error}", UNUSABLE)
+        fail(f"the export cannot be written to {file}: {error.strerror or error}", UNUSABLE)
 
 
 def _to_stdout(pieces: Iterable[bytes]) -> None:

@@ -1,6 +1,7 @@
 """Forking history in memory: `replay what-if`."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from replay.fork.what_if import WhatIf
 from replay.fork.what_if import what_if as fork_history
 from replay.values import parse_instant
 
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
 _CHARGES: tuple[Charges, ...] = get_args(Charges)
 _NUMBERS = "; ".join(f"{name}: {setting.what}" for name, setting in SETTINGS.items())
 
@@ -139,7 +141,7 @@ def _one_of(text: str, known: Sequence[Charges]) -> Charges:
 
 def _setting(text: str) -> tuple[str, int]:
     name, value = _split("--set", text, "hold_days=5")
-    if not (value.isascii() and value.isdecimal() and len(value) < 10):
+    if not _WHOLE.fullmatch(value):
         raise UnusableEdit(f"--set {text!r}: numbers of the rules are whole, like hold_days=5")
     return name, int(value)
 

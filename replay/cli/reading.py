@@ -33,7 +33,7 @@ from replay.values import SIDE_COLUMNS, side_cells
     epilog="Example: replay history pay_k2v7q4mzt5xw3n6j2aq4 --csv > payout.csv",
 )
 def history(
-    subject: Annotated[str, typer.Argument(metavar="CONTRACT|PAYOUT|FREELANCER", help="The id of one of them.")],
+    subject: Annotated[str, typer.Argument(metavar="CONTRACT|PAYOUT|FREELANCER|CLIENT", help="The id of one of them.")],
     as_of: AsOf = None,
     known_at: KnownAt = None,
     where: From = None,
@@ -76,19 +76,21 @@ def _history_rows(found: History) -> list[tuple[Any, ...]]:
     epilog="Example: replay balance fre_k2v7q4mzt5xw3n6j2aq4 --as-of 2026-01-09T12:00:00Z",
 )
 def balance(
-    freelancer: Annotated[str, typer.Argument(metavar="FREELANCER", help="The id of a freelancer.")],
+    payee: Annotated[
+        str, typer.Argument(metavar="FREELANCER|EOR", help="The id of a freelancer, or of an Employer of Record.")
+    ],
     as_of: AsOf = None,
     known_at: KnownAt = None,
     where: From = None,
     as_json: AsJson = False,
 ) -> None:
     """What the balance was, or was believed to be, folded from the log."""
-    require_kind(freelancer, ids.FREELANCER, ids.EMPLOYER_OF_RECORD)
+    require_kind(payee, ids.FREELANCER, ids.EMPLOYER_OF_RECORD)
     with source(where) as opened, output.progress("Folding the log") as further:
-        found = balances.balance(opened.log, freelancer, as_of=as_of, known_at=known_at, on_events=further)
-        is_known = found.pending or _is_payee(opened, freelancer)
+        found = balances.balance(opened.log, payee, as_of=as_of, known_at=known_at, on_events=further)
+        is_known = found.pending or _is_payee(opened, payee)
     if not is_known:
-        fail(NO_SUCH.format(what="payee", identifier=freelancer), UNKNOWN)
+        fail(NO_SUCH.format(what="payee", identifier=payee), UNKNOWN)
     if as_json:
         output.write(output.as_json(found))
     else:

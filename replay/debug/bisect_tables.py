@@ -10,6 +10,9 @@ def show_bisection(found: Bisection) -> None:
     where = f" of {found.subject}" if found.subject else ""
     times = at_times(found.as_of, found.known_at)
     if found.first is None:
+        if found.good == found.bad:
+            show(f"{found.check}: there is no event to ask it of.")
+            return
         show(f"{found.check}: holds after every event{where} from position {found.good + 1} to {found.bad}{times}.")
         return
     one, currency = found.first, f", in {found.currency}" if found.currency else ""

@@ -19,7 +19,7 @@ from msgspec.structs import fields
 from ledger.commands import Command
 from ledger.events import Sealed
 from ledger.ids import COMMAND, VAULT, derive
-from replay.fork.edits import UnusableEdit, require_usable
+from replay.fork.edits import UnusableEdit, require_usable, said
 from replay.fork.origins import FACTS, WISHES
 from replay.values import parse_instant
 
@@ -72,7 +72,7 @@ def _command(item: Any, where: str) -> Command:
     try:
         command: Command = msgspec.convert({**stamp, **sealed}, kind)
     except msgspec.ValidationError as error:
-        raise UnusableEdit(f"{where}: {error}") from error
+        raise UnusableEdit(f"{where}: {said(error)}") from error
     return command
 
 

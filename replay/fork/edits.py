@@ -205,11 +205,11 @@ def _event(cls: type[Event], payload: Any, identifier: str) -> Event:
         event = msgspec.convert(payload, cls)
         require_valid(event)
     except (msgspec.ValidationError, Invalid) as error:
-        raise UnusableEdit(f"{identifier} cannot be changed like that: {_said(error)}") from error
+        raise UnusableEdit(f"{identifier} cannot be changed like that: {said(error)}") from error
     return event
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """What is wrong, with the field as an edit names it: msgspec says `$.milestones[0].amount` at the end."""
     what, _, where = str(error).partition(" - at `$.")
     field = re.sub(r"\[(\d+)\]", r".\1", where.removesuffix("`"))

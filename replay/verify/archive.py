@@ -11,7 +11,7 @@ from ledger.projections.rows import Record
 from ledger.store.log import Stored
 from replay.archive.columns import STORED
 from replay.archive.manifest import ArchiveFile, sha256_of
-from replay.archive.source import ArchiveSource
+from replay.archive.source import ArchiveLog, ArchiveSource
 from replay.sources import SourceUnavailable
 from replay.texts import references
 from replay.verify.checks.checkpoints import CheckpointCheck
@@ -36,6 +36,7 @@ def verify_archive(archive: ArchiveSource, *, on_events: Progress | None = None)
 class _Verification:
     def __init__(self, archive: ArchiveSource, on_events: Progress | None) -> None:
         self._archive, self._manifest, self._on_events = archive, archive.manifest, on_events
+        self._log = ArchiveLog(archive.folder, archive.manifest, as_it_is=True)
         self._events = Events()
         self._findings = self._events.findings
         signed = self._manifest.checkpoint
@@ -78,9 +79,9 @@ class _Verification:
         return whole
 
     def _read(self, file: ArchiveFile) -> None:
-        if not self._columns.begin(file, self._archive.log.schema(file)):
+        if not self._columns.begin(file, self._log.schema(file)):
             raise _Unreadable
-        for rows in self._archive.log.batches(file):
+        for rows in self._log.batches(file):
             self._take(file, rows)
             if self._on_events:
                 self._on_events(rows.num_rows, self._manifest.position)
@@ -125,7 +126,7 @@ class _Verification:
         if log.broken_at is None:
             return None
         try:
-            rows = self._archive.log.read_all(after=log.broken_at - 1)
+            rows = self._log.read_all(after=log.broken_at - 1)
             return at_break(log.broken_at, log.intact_hash, rows)
         except SourceUnavailable:
             return None

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict, replace
 from typer.testing import CliRunner
@@ -475,7 +476,34 @@ def test_a_file_that_is_damaged_ends_with_2(archived: Path) -> None:
     path.write_bytes(bytes(len(path.read_bytes())))
     result = offline("trial-balance", "--source", str(archived))
     assert result.exit_code == 2
-    assert "cannot be read" in result.stderr
+    assert "is damaged" in result.stderr
+
+
+@pytest.fixture(scope="session")
+def small(made: Log, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Stored], Path]:
+    folder = tmp_path_factory.mktemp("small")
+    archive(made.up_to(60), folder)
+    return made.up_to(60).rows, folder
+
+
+@given(place=st.integers(0, 1_000_000), bit=st.integers(0, 7))
+@settings(max_examples=300, deadline=None)
+@example(place=5, bit=0)
+def test_a_flipped_bit_is_an_error_or_changes_no_event(small: tuple[list[Stored], Path], place: int, bit: int) -> None:
+    """Never fewer events, nor others: the size is the manifest's, so only reading can tell."""
+    written, folder = small
+    path = folder / archive_manifest.read(folder).files[0].path
+    whole = path.read_bytes()
+    at = place % len(whole)
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :])
+    try:
+        with suppress(SourceUnavailable):
+            assert rows(folder) == written
+        with suppress(SourceUnavailable):
+            assert open_archive(folder).log.find(written[40].stream, written[40].version) == written[40]
+        assert not verify_archive(open_archive(folder)).ok
+    finally:
+        path.write_bytes(whole)
 
 
 def test_the_archive_of_another_ledger_ends_with_1(replay: Replay, made: Log, tmp_path: Path) -> None:
@@ -490,6 +518,14 @@ def test_an_unknown_id_in_an_archive_ends_with_1(archived: Path) -> None:
         result = offline(*arguments, "--source", str(archived))
         assert result.exit_code == 1
         assert arguments[1] in result.stderr
+
+
+def test_a_case_is_not_folded_in_columns_and_that_is_all_that_is_said(replay: Replay, tmp_path: Path) -> None:
+    assert replay("case", contract("Logo"), "-o", str(tmp_path / "case.json")).exit_code == 0
+    result = offline("run", "--source", str(tmp_path / "case.json"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is no archive" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_an_archive_of_nothing_can_be_read(tmp_path: Path) -> None:

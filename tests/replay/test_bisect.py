@@ -10,9 +10,12 @@ import orjson
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from ledger.events import AdjustmentApproved
 from ledger.postings import entries
+from replay.archive.writing import archive
+from replay.cli import app
 from replay.debug.bisect import NotGood, NothingCounts, bisect_ledger, bisect_subject
 from replay.debug.condition_values import ConditionError
 from replay.debug.conditions import Condition, parse
@@ -21,6 +24,7 @@ from replay.debug.scopes import STEP, scope_at
 from replay.debug.timeline import timeline
 from replay.live import Live
 from tests.history import DAY, History, Recorded, utc
+from tests.replay.archives import Log
 from tests.replay.conftest import Copy, Replay
 from tests.replay.goldens import require_golden
 from tests.replay.made import HISTORIES, Made, payouts, source_of, source_of_events
@@ -388,6 +392,12 @@ def test_bad_input_ends_with_2_and_says_what_to_do(replay: Replay, arguments: tu
     assert result.exit_code == 2
     assert says in " ".join(result.stderr.split())
     assert result.stdout == ""
+
+
+def test_of_an_empty_ledger_it_is_said_that_there_is_nothing_to_look_at(tmp_path: Path) -> None:
+    archive(Log(()), tmp_path / "archive")
+    result = CliRunner().invoke(app, ["bisect", "--check", "debits == credits", "--source", str(tmp_path / "archive")])
+    assert (result.exit_code, result.stdout) == (0, "debits == credits: there is no event to ask it of.\n")
 
 
 def test_an_unknown_subject_ends_with_1(replay: Replay) -> None:

@@ -365,7 +365,10 @@ def test_parquet_has_typed_columns_by_month(replay: Replay, live: Live, tmp_path
         (("--format", "parquet", "-"), "name one that is not there yet"),
         (("--format", "xlsx", "x"), "'xlsx' is not one of"),
         (("--format", "csv", "."), "is there already"),
-        (("--format", "csv", "nowhere/at/all.csv"), "cannot be written"),
+        (
+            ("--format", "csv", "nowhere/at/all.csv"),
+            "cannot be written to nowhere/at/all.csv: No such file or directory",
+        ),
         (("--format", "csv"), "Missing argument"),
     ],
 )

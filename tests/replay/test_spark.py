@@ -24,6 +24,7 @@ from benchmarks.histories import history
 from ledger.codec import decode
 from ledger.events import AdjustmentApproved, Posting
 from ledger.money import MAX_AMOUNT
+from replay.archive import manifest as archive_manifest
 from replay.archive.writing import archive
 from replay.balances import trial_balance
 from replay.live import Live
@@ -206,18 +207,21 @@ def test_a_master_that_is_not_there_ends_with_2_at_once(tmp_path: Path) -> None:
 
 
 @needs_java
-def test_a_damaged_file_ends_with_2_and_one_sentence(cluster: Cluster, tmp_path: Path) -> None:
-    source = some_archive(tmp_path)
-    damaged = next(tmp_path.rglob("*.parquet"))
-    damaged.write_bytes(bytes(damaged.stat().st_size))
-    arguments = ("--engine", "spark", "--master", "local[1]", "--source", source, "--against", "archive")
+def test_a_file_that_is_no_parquet_ends_with_2_and_one_sentence(cluster: Cluster, tmp_path: Path) -> None:
+    source = Path(some_archive(tmp_path))
+    manifest = archive_manifest.read(source)
+    *others, last = manifest.files
+    (source / last.path).write_bytes(bytes(last.bytes))
+    changed = replace(last, sha256=archive_manifest.sha256_of(source / last.path))
+    archive_manifest.write(source, replace(manifest, files=(*others, changed)))
+    arguments = ("--engine", "spark", "--master", "local[1]", "--source", str(source), "--against", "archive")
     result = run(*arguments, **cluster.environment)
     assert result.returncode == 2
     assert result.stdout == ""
     said = [line for line in result.stderr.splitlines() if not line.startswith("WARNING: Using incubator modules")]
     assert len(said) == 1, result.stderr
     assert said[0].startswith("replay: Spark at local[1] cannot fold the archive: ")
-    assert damaged.name in said[0]
+    assert Path(last.path).name in said[0]
 
 
 def test_a_master_that_is_none_is_refused(tmp_path: Path) -> None:

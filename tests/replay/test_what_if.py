@@ -327,6 +327,9 @@ UNUSABLE: dict[str, tuple[str, ...]] = {
     "no rule has a number called 'fee'": ("--set", "fee=3"),
     "are whole": ("--set", "hold_days=1.5"),
     "give 0 to 3650, not 4000": ("--set", "hold_days=4000"),
+    "give 0 to 3650, not -1": ("--set", "hold_days=-1"),
+    "give 0 to 3650, not 999999999999": ("--set", "hold_days=999999999999"),
+    "currency: must be the upper-case ISO 4217 code": ("--change", f"evt_{LOGO}_1.currency=usd"),
     "write it as hold_days=5": ("--set", "hold_days"),
     "--charges is one of": ("--charges", "maybe"),
     "more than ten years": ("--until", "2099-01-01T00:00:00Z"),
@@ -352,7 +355,10 @@ def test_an_edit_that_makes_no_sense_is_named_in_a_sentence(replay: Replay, says
         ('{"type": "ReleaseFunds", "at": "2026-01-06T10:00:00Z"}', "type is a command or an event"),
         ('{"type": "SubmitMilestone", "milestone_id": "m", "x": 1}', "there is no x; at, contract_id missing"),
         ('{"type": "AcceptOffer", "at": "2026-01-06", "contract_id": "c"}', "is not an RFC 3339 time"),
-        ('{"type": "AcceptOffer", "at": "2026-01-06T10:00:00Z", "contract_id": 7}', "Expected `str`, got `int`"),
+        (
+            '{"type": "AcceptOffer", "at": "2026-01-06T10:00:00Z", "contract_id": 7}',
+            "1: contract_id: Expected `str`, got `int`",
+        ),
         ('{"type": "AcceptOffer", "at": "2026-01-06T10:00:00Z", "contract_id": "c", "actor": 7}', "Expected `str`"),
     ],
 )

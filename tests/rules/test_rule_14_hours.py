@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from ledger import events as e
+from ledger.errors import Invalid
 from ledger.money import price_of
 from tests.history import DAY, HOUR, MICROSECOND, WEEK, History, refused, utc
 
@@ -97,6 +98,18 @@ def test_rule_14_on_a_biweekly_contract_time_is_logged_and_locked_week_by_week()
     history.advance("2026-01-19 12:00")
     assert [locked.minutes for locked in history.events(e.TimesheetLocked)] == [60, 30]
     assert history.payouts(contract) == ["timesheet pending 9000"]
+
+
+@pytest.mark.parametrize("minutes", [-1, 0])
+def test_rule_14_an_entry_is_of_one_minute_or_more(minutes: int) -> None:
+    history, contract = hourly()
+    entry = history.log_time(contract, 60)
+    before = list(history.log)
+    with pytest.raises(Invalid, match="minutes"):
+        history.log_time(contract, minutes)
+    with pytest.raises(Invalid, match="minutes"):
+        history.correct_time(contract, entry, minutes)
+    assert history.log == before
 
 
 def test_rule_14_a_date_never_holds_more_than_1440_minutes() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from ledger import events as e
+from ledger.errors import Invalid
 from ledger.postings import PLATFORM
 from tests.history import DAY, Balance, History, refused, utc
 
@@ -21,6 +22,46 @@ def test_rule_27_it_names_a_reason_the_event_it_corrects_and_balanced_postings()
     assert proposed.corrects_event_id == corrected
     assert proposed.reason.id.startswith("vlt_")
     assert sum(one.amount if one.direction == "credit" else -one.amount for one in proposed.postings) == 0
+
+
+@pytest.mark.parametrize(
+    ("postings", "why"),
+    [
+        ([], "postings"),
+        ([("platform:adjustments", "debit", 500)], "debits must equal credits in USD"),
+        ([("platform:adjustments", "debit", 500), ("processor", "credit", 499)], "debits must equal credits in USD"),
+        ([("platform:adjustments", "debit", 500), ("cat", "credit", 500)], "cat must be fre_…:available"),
+        (
+            [("platform:adjustments", "debit", 500), ("fre_x:pending", "credit", 500)],
+            "pending money belongs to payouts",
+        ),
+        ([("platform:adjustments", "debit", 500), ("fre_x:in_transit", "credit", 500)], "fre_x:in_transit must be"),
+        ([("platform:adjustments", "debit", 500), ("cli_x:available", "credit", 500)], "cli_x:available must be"),
+    ],
+    ids=str,
+)
+def test_rule_27_postings_balance_and_are_on_accounts_that_can_be_corrected(
+    postings: list[tuple[str, str, int]], why: str
+) -> None:
+    history = History()
+    before = list(history.log)
+    with pytest.raises(Invalid, match=why):
+        history.propose_adjustment(*postings)
+    assert history.log == before
+
+
+def test_rule_27_what_balances_in_each_currency_may_move_several() -> None:
+    history = History()
+    sides = (("processor", "debit", 500), ("platform:adjustments", "credit", 300), ("eor_x:available", "credit", 200))
+    history.propose_adjustment(*sides)
+    assert len(history.last(e.AdjustmentProposed).postings) == 3
+
+
+def test_rule_27_the_stated_instant_is_not_in_the_future() -> None:
+    history = History("2026-01-20 09:00")
+    credit(history, 500, stated_at="2026-01-20 09:00")
+    with pytest.raises(Invalid, match="is in the future"):
+        credit(history, 500, stated_at="2026-01-20 09:01")
 
 
 def test_rule_27_it_takes_effect_when_a_different_person_approves_it() -> None:
