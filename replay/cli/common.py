@@ -15,8 +15,9 @@ from ledger import ids
 from ledger.errors import LedgerError
 from ledger.settings import Settings
 from ledger.store.checkpoints import CannotSign, Checkpoint
-from replay.case.source import open_case
+from replay.case.source import CaseSource
 from replay.live import Live, open_live
+from replay.opening import open_source
 from replay.sources import Source, SourceUnavailable
 from replay.values import parse_instant
 
@@ -100,29 +101,11 @@ def signed_head(opened: Live) -> Checkpoint | None:
 @contextmanager
 def source(path: Path | None) -> Iterator[Source]:
     """The source that was asked for: the live database, or the archive or case file at `path`."""
-    if path is None:
-        with live() as opened:
-            yield opened
-    else:
-        with _reported(), open_path(path) as found:
-            yield found
-
-
-@contextmanager
-def open_path(path: Path) -> Iterator[Source]:
-    """An archive's folder or a case file. Raises SourceUnavailable."""
-    if path.is_file():
-        opened = open_case(path)
-        typer.echo(f"replay: {path} holds what belongs to {opened.file.case.contract_id}, and nothing else", err=True)
+    with _reported(), open_source(path, settings() if path is None else None) as opened:
+        if isinstance(opened, CaseSource):
+            contract_id = opened.file.case.contract_id
+            typer.echo(f"replay: {path} holds what belongs to {contract_id}, and nothing else", err=True)
         yield opened
-        return
-    if path.is_dir():
-        # Reading Parquet takes a quarter of a second to load, which other commands need not wait for.
-        from replay.archive.source import open_archive
-
-        yield open_archive(path)
-        return
-    raise SourceUnavailable(f"{path} is neither an archive's folder nor a case file")
 
 
 @contextmanager

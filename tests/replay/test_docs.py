@@ -1,6 +1,6 @@
-"""docs/replay.md: every command of the page is run, in its order, and prints what the page says it prints.
+"""docs/replay.md and docs/notebooks.md: everything on the pages is run, in its order, and prints what the page says it prints.
 
-`REPLAY_GOLDEN=write pytest tests/replay/test_docs.py` writes the outputs into the page anew.
+`REPLAY_GOLDEN=write pytest tests/replay/test_docs.py` writes the outputs into the pages anew.
 """
 
 import os
@@ -20,7 +20,9 @@ from tests.databases import Server, sandbox
 from tests.replay import dispute
 from tests.replay.story import at
 
-PAGE = Path(__file__).parents[2] / "docs" / "replay.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, NOTEBOOK = DOCS / "replay.md", DOCS / "notebooks.md"
+CELL = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROMPT = "$ "
 KEY = bytes(range(32))
@@ -73,6 +75,24 @@ def test_every_command_of_the_page_prints_what_the_page_says(environment: dict[s
         return
     for block, output in zip(blocks, shown, strict=True):
         assert output == block
+
+
+def test_every_cell_of_the_notebook_prints_what_the_page_says(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    page, known = NOTEBOOK.read_text(encoding="utf-8"), {"__name__": "__main__"}
+    shown: list[str] = []
+    for found in CELL.finditer(page):
+        exec(compile(found[1], str(NOTEBOOK), "exec"), known)
+        shown.append(capfd.readouterr().out)
+    if os.environ.get("REPLAY_GOLDEN") == "write":
+        anew = iter(shown)
+        page = CELL.sub(lambda cell: f"```python\n{cell[1]}```\n\n```text\n{next(anew)}```\n", page)
+        NOTEBOOK.write_text(page, encoding="utf-8")
+        return
+    assert shown == [found[2] for found in CELL.finditer(page)]
 
 
 def test_the_page_uses_the_commands_of_a_dispute_in_their_order() -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from ledger.bootstrap import Ledger, open_ledger
 from ledger.events import BillingMethodSet, PayoutCharged
-from replay.cli.common import open_path
 from replay.fork.edits import Edits
 from replay.fork.rules import rules_with
 from replay.fork.sides import PayoutChange
 from replay.fork.what_if import WhatIf, what_if
 from replay.live import Live, open_live
+from replay.opening import open_source
 from replay.scan import Scan
 from tests.databases import Server, sandbox
 from tests.history import History
@@ -74,7 +74,7 @@ def test_a_long_varied_history_comes_again(past: Ledger) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[case.stem for case in CASES])
 def test_a_case_comes_again_although_it_holds_parts_of_its_parties_streams(case: Path) -> None:
-    with open_path(case) as source:
+    with open_source(case) as source:
         assert_nothing_changed(what_if(source))
 
 
