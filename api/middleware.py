@@ -39,7 +39,7 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request_id = f"{ids.REQUEST}_{ids.encode(token_bytes(16))}"
+        request_id = ids.of(ids.REQUEST, token_bytes(16))
         scope.setdefault("state", {})["request_id"] = request_id
         started, status = time.perf_counter(), 500
         ids_of_it = {"request_id": request_id, "correlation_id": correlation_of(Headers(scope=scope)) or request_id}

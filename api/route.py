@@ -128,7 +128,7 @@ async def _write(
             return refuse(error, request.url.path, request.state.request_id)
 
     if key is None:
-        fresh = f"{ids.COMMAND}_{ids.encode(token_bytes(16))}"
+        fresh = ids.of(ids.COMMAND, token_bytes(16))
         structlog.contextvars.bind_contextvars(command_id=fresh)
         return await run(fresh)
     return await _once(desk, principal.owner, key, request, run)

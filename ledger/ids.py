@@ -22,7 +22,12 @@ _EVENT_ID = re.compile(rf"{EVENT}_([a-z]{{3}}_[a-z0-9]+)_([1-9][0-9]{{0,9}})")
 def derive(prefix: str, *parts: str) -> str:
     """`prefix_` and 20 characters that only these parts give: 100 bits of SHA-256 over the length-prefixed parts."""
     joined = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
-    return f"{prefix}_{encode(sha256(joined).digest())}"
+    return of(prefix, sha256(joined).digest())
+
+
+def of(prefix: str, data: bytes) -> str:
+    """`prefix_` and the first 100 bits of `data`: drawn by the caller, for what nothing leads to."""
+    return f"{prefix}_{encode(data)}"
 
 
 def encode(data: bytes) -> str:

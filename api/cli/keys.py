@@ -39,11 +39,11 @@ def create_key(
     if person is not None and (bound or not person.startswith(f"{ids.PERSON}_")):
         raise typer.BadParameter("is the per_… id of an operator or auditor", param_hint="--person")
     if not bound:
-        person = person or f"{ids.PERSON}_{ids.encode(token_bytes(16))}"
+        person = person or ids.of(ids.PERSON, token_bytes(16))
     with opened() as ledger:
         if party is not None and not _is_party(ledger, role_, party):
             raise typer.BadParameter(f"names no {role_}", param_hint="--party")
-        key_id = f"{ids.API_KEY}_{ids.encode(token_bytes(16))}"
+        key_id = ids.of(ids.API_KEY, token_bytes(16))
         now = ledger.clock.now()
         key, text = _keys(ledger).create(
             key_id, role_, party_id=party, person=person, created_by="command line", now=now

@@ -41,7 +41,7 @@ class Vault:
     def seal(self, text: str, owner: str) -> Secret:
         """A sealed text of `owner`, a party's id. Nothing is stored yet: hand it over with the command."""
         salt = os.urandom(SALT_BYTES)
-        identifier = f"{ids.VAULT}_{ids.encode(os.urandom(16))}"
+        identifier = ids.of(ids.VAULT, os.urandom(16))
         return Secret(Sealed(id=identifier, sha256=digest(salt, text)), owner, salt, text)
 
     def reveal(self, identifiers: Iterable[str | None]) -> dict[str, str]:
@@ -64,7 +64,7 @@ class Vault:
             select = "SELECT id FROM identities WHERE kind = %s AND name = %s"
             found = connection.execute(select, (kind, key)).fetchone()
             if found is None:
-                new = f"{kind}_{ids.encode(randomness.token_bytes(16))}"
+                new = ids.of(kind, randomness.token_bytes(16))
                 insert = (
                     "INSERT INTO identities (kind, name, id) VALUES (%s, %s, %s) ON CONFLICT (kind, name) DO NOTHING"
                 )
