@@ -6,19 +6,27 @@ Away from a terminal a table is as wide as `WIDTH`, so that the same result is t
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from replay.values import plain
 
+UNWRITABLE = 2
+"""Exit status: nothing was said that could be heard, so it is not that of a divergence."""
+UNBOUNDED = 100_000
+NARROWEST = 12
+"""Columns of a text that is broken into lines: two of them hold an id without what it is of."""
 WIDTH = 160
 """Columns of a table that is not written to a terminal."""
 
@@ -38,17 +46,69 @@ def as_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def write(text: str) -> None:
-    sys.stdout.write(text)
+    """To the standard output. Where that cannot be written to, the command ends with what stands against it, and status 2."""
+    with writable():
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+@contextmanager
+def writable() -> Iterator[None]:
+    """Ends the command where the standard output cannot be written to; silently where nobody reads any further."""
+    try:
+        yield
+    except BrokenPipeError:
+        _discard()
+    except UnicodeEncodeError as error:
+        typer.echo(f"replay: the standard output cannot hold this ({error}): set PYTHONIOENCODING=utf-8", err=True)
+    except OSError as error:
+        _discard()
+        typer.echo(f"replay: the standard output cannot be written to: {error.strerror or error}", err=True)
+    else:
+        return
+    raise typer.Exit(UNWRITABLE) from None
+
+
+def _discard() -> None:
+    """What is left in the buffer: the flush at exit has somewhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show(*parts: Table | str) -> None:
     """Writes tables and lines for people."""
     console = Console() if sys.stdout.isatty() else Console(file=io.StringIO(), width=WIDTH, color_system=None)
     for part in parts:
-        console.print(part if isinstance(part, Table) else Text(printable(part)), soft_wrap=isinstance(part, str))
+        if isinstance(part, Table):
+            terminal, console.width = console.width, _fitted(part, console)
+            console.print(part)
+            console.width = terminal
+        else:
+            console.print(Text(printable(part)), soft_wrap=True)
     if isinstance(console.file, io.StringIO):
         lines = console.file.getvalue().splitlines()
         write("".join(f"{line.rstrip()}\n" for line in lines))
+
+
+def _fitted(made: Table, console: Console) -> int:
+    """Makes the widest columns of text narrower until the table fits; answers the width that it then has.
+
+    A number is never cut. Where all texts are at their narrowest, the table is wider than the terminal, which wraps its lines.
+    """
+    widths = [max(map(cell_len, _lines(column)), default=0) for column in made.columns]
+    between = console.measure(made, options=console.options.update(width=UNBOUNDED)).maximum - sum(widths)
+    while sum(widths) + between > console.width:
+        narrower = [at for at, column in enumerate(made.columns) if not column.no_wrap and widths[at] > NARROWEST]
+        if not narrower:
+            break
+        widths[max(narrower, key=lambda at: widths[at])] -= 1
+    for column, width in zip(made.columns, widths, strict=True):
+        column.width = width
+    return max(sum(widths) + between, console.width)
+
+
+def _lines(column: Column) -> Iterator[str]:
+    for cell in (column.header, *column.cells):
+        yield from str(cell).splitlines()
 
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:

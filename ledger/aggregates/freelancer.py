@@ -183,8 +183,8 @@ def _request(state: Freelancer, command: c.RequestWithdrawal, own: dict[str, Any
         raise Refused("payout_method_required", "there is nowhere to send the money: set a payout method first")
     available = state.available.get(command.currency, 0)
     if command.amount > available:
-        detail = f"{command.amount} {command.currency} was asked for and {available} is available: ask for that at most"
-        raise Refused("insufficient_funds", detail)
+        asked = f"{command.amount} minor units of {command.currency} were asked for"
+        raise Refused("insufficient_funds", f"{asked} and {available} are available: ask for that at most")
     return e.WithdrawalRequested(
         **own,
         withdrawal_id=command.withdrawal_id,

@@ -212,7 +212,7 @@ def _reduce(state: Payout, command: c.ReducePayout) -> Event:
     if state.charged_at is None:
         raise Refused("payout_not_reducible", "the payout has not been charged yet: reduce it once it is pending")
     if command.amount >= state.held:
-        detail = f"the new amount must be below the present {state.held} {state.currency}, not {command.amount}"
+        detail = f"the new amount must be below the present {state.held} minor units of {state.currency}, not {command.amount}"
         raise Refused("payout_not_reducible", detail)
     release_at = _after_objection(state, command) if command.amount else None
     return e.PayoutReduced(

@@ -1,7 +1,7 @@
 """The command `replay`: reads the log again, for auditors and engineers. It never writes to the ledger.
 
-A file for each group of commands. Exit status: 0 when all is well, 1 for an unknown id, a divergence or a break,
-2 for what cannot be asked or read.
+A file for each group of commands. Exit status: 0 when all is well, 1 for a divergence or a break,
+2 for what cannot be asked, read or written.
 """
 
 from replay.cli import archiving, cases, debugging, exporting, finance, forking, reading, rebuilding, verifying

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import typer
 
+from replay import output
 from replay.case.file import KINDS, MAX_BYTES, CaseFile, TextKind
 from replay.case.source import read
 from replay.cli.common import UNUSABLE, fail
 from replay.sources import SourceUnavailable
+
+STDOUT = Path("-")
 
 
 def kinds_named(text: str) -> tuple[TextKind, ...]:
@@ -51,21 +54,20 @@ def key_named(given: str | None) -> str | None:
 
 
 def write_or_fail(target: Path | None, data: bytes) -> None:
-    """To a new file, or to the standard output."""
+    """To a new file, or to the standard output, which is `-` too."""
     if len(data) > MAX_BYTES:
         fail(f"the case would be larger than {MAX_BYTES // 2**20} MiB: narrow it with --as-of or --known-at", UNUSABLE)
-    try:
-        if target is None:
+    if target is None or target == STDOUT:
+        with output.writable():
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
-        else:
-            _write_new(target, data)
+        return
+    try:
+        _write_new(target, data)
     except FileExistsError:
         fail(f"{target} is there already: name another file", UNUSABLE)
-    except BrokenPipeError:
-        raise  # whoever read it has seen enough
     except OSError as error:
-        fail(f"{target or 'the standard output'} cannot be written: {error.strerror or error}", UNUSABLE)
+        fail(f"{target} cannot be written: {error.strerror or error}", UNUSABLE)
 
 
 def _write_new(target: Path, data: bytes) -> None:

@@ -21,8 +21,6 @@ from replay.case.source import read
 from replay.cli.case_options import key_named, kinds_named, read_or_fail, write_or_fail
 from replay.cli.common import (
     DIVERGENCE,
-    NO_SUCH,
-    UNKNOWN,
     UNUSABLE,
     AsJson,
     AsOf,
@@ -30,6 +28,7 @@ from replay.cli.common import (
     KnownAt,
     app,
     fail,
+    fail_unknown,
     require_kind,
     settings,
     source,
@@ -64,7 +63,14 @@ cases = typer.Typer(
 app.add_typer(cases)
 
 Target = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write; it must not be there.")
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        allow_dash=True,
+        help="The file to write; it must not be there. Without it, or `-`: the standard output.",
+    ),
 ]
 Key = Annotated[
     str | None,
@@ -107,7 +113,7 @@ def write_case(
             opened, contract, checkpoints, as_of=as_of, known_at=known_at, redacted=redacted, on_events=further
         )
     if found is None:
-        fail(NO_SUCH.format(what="contract", identifier=contract), UNKNOWN)
+        fail_unknown("contract", contract, as_of, known_at)
     if as_test is not None:
         _write_test(as_test, found)
     if target is not None or as_test is None:

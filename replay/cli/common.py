@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from ledger import ids
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, NotFound
 from ledger.settings import Settings
 from ledger.store.checkpoints import CannotSign, Checkpoint
 from replay.case.source import CaseSource
@@ -21,8 +21,7 @@ from replay.opening import open_source
 from replay.sources import Source, SourceUnavailable
 from replay.values import parse_instant
 
-DIVERGENCE, UNKNOWN, UNUSABLE = 1, 1, 2
-NO_SUCH = "there is no {what} {identifier} in this ledger: check the id, and LEDGER_DATABASE_URL or LEDGER_DATA_DIR"
+DIVERGENCE, UNUSABLE = 1, 2
 
 app = typer.Typer(
     name="replay",
@@ -70,6 +69,16 @@ def fail(message: str, status: int) -> NoReturn:
     raise typer.Exit(status)
 
 
+def fail_unknown(what: str, identifier: str, *times: datetime | None) -> NoReturn:
+    """Says that there is no such thing in what is read, or not by these times, and ends the command."""
+    if any(times):
+        fail(f"at these times there is no {what} {identifier}: ask for later ones, or check the id", UNUSABLE)
+    fail(
+        f"there is no {what} {identifier} in what is read: check the id, and --source, LEDGER_DATABASE_URL or LEDGER_DATA_DIR",
+        UNUSABLE,
+    )
+
+
 def settings() -> Settings:
     """Of the environment. One that makes no sense ends the command."""
     try:
@@ -113,6 +122,8 @@ def _reported() -> Iterator[None]:
     try:
         yield
     except (SourceUnavailable, CannotSign) as error:
+        fail(str(error), UNUSABLE)
+    except NotFound as error:
         fail(str(error), UNUSABLE)
     except LedgerError as error:
         fail(str(error), DIVERGENCE)

@@ -9,8 +9,6 @@ from ledger import ids
 from replay import output
 from replay.cli.common import (
     DIVERGENCE,
-    NO_SUCH,
-    UNKNOWN,
     UNUSABLE,
     AsCsv,
     AsJson,
@@ -19,6 +17,7 @@ from replay.cli.common import (
     KnownAt,
     app,
     fail,
+    fail_unknown,
     require_kind,
     require_one_format,
     source,
@@ -77,9 +76,9 @@ def step(
         found = timeline(opened, subject, as_of=as_of, known_at=known_at)
         head = opened.log.head()
     if found is None:
-        fail(NO_SUCH.format(what="history of", identifier=subject), UNKNOWN)
+        fail_unknown("history of", subject)
     if not found.steps:
-        fail(f"nothing of {subject} counts at these times: ask for later ones", UNKNOWN)
+        fail_unknown("history of", subject, as_of, known_at)
     _require_positions(head, at)
     start = 0 if at is None else max(index_at(found, at), 0)
     stop = _stop(found, condition, start)
@@ -159,7 +158,7 @@ def diff(
         )
     if found is None:
         what = "history of" if account is None else "account"
-        fail(NO_SUCH.format(what=what, identifier=account or subject), UNKNOWN)
+        fail_unknown(what, account or subject or "")
     if as_json:
         document = plain(found)
         output.write(
@@ -218,12 +217,10 @@ def bisect(
                 )
             else:
                 found = bisect_subject(opened, of, condition, good=good, bad=bad, as_of=as_of, known_at=known_at)
-        except NothingCounts as error:
-            fail(str(error), UNKNOWN)
-        except (ConditionError, NotGood) as error:
+        except (ConditionError, NothingCounts, NotGood) as error:
             fail(str(error), UNUSABLE)
     if found is None:
-        fail(NO_SUCH.format(what="history of", identifier=of), UNKNOWN)
+        fail_unknown("history of", of or "")
     if as_json:
         output.write(output.as_json(found))
     else:

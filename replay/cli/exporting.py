@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from replay import output
+from replay.case.source import CaseSource
 from replay.cli.common import UNUSABLE, AsOf, From, KnownAt, app, fail, live, signed_head, source
 from replay.export import beancount as export_beancount
 from replay.export import csv as export_csv
@@ -60,7 +61,8 @@ def export_log(
 ) -> None:
     """The log, or its postings, for another program.
 
-    jsonl: the whole log as lines of JSON, byte for byte, for a verifier of your own; the chain's head is signed as well.
+    jsonl: the whole log (of a case: what is in it) as lines of JSON, byte for byte, for a verifier of your own; of the live
+    ledger the chain's head is signed as well.
     parquet: the whole log in typed columns, by month. csv: a row for each side of a posting, for a spreadsheet. hledger,
     beancount: the postings as plain-text accounting, with the balances they must come to.
     """
@@ -75,14 +77,20 @@ def export_log(
     if format_ is Format.JSONL:
         _export_jsonl(file, where)
     elif format_ is Format.PARQUET:
-        # Reading and writing Parquet takes a quarter of a second to load, which others need not wait for.
-        from replay.archive.writing import archive
-
-        with source(where) as opened, output.progress("Exporting") as further:
-            archive(opened.log, file, on_events=further)
+        _export_parquet(file, where)
     else:
         with source(where) as opened, output.progress("Exporting") as further:
             _write(file, _encoded(POSTINGS[format_], opened.log, as_of, known_at, further))
+
+
+def _export_parquet(file: Path, where: Path | None) -> None:
+    # Reading and writing Parquet takes a quarter of a second to load, which others need not wait for.
+    from replay.archive.writing import archive
+
+    with source(where) as opened, output.progress("Exporting") as further:
+        if isinstance(opened, CaseSource):
+            fail("a case holds a part of the log, an archive all of it: export a case in another format", UNUSABLE)
+        archive(opened.log, file, on_events=further)
 
 
 def _export_jsonl(file: Path, where: Path | None) -> None:
@@ -124,13 +132,9 @@ def _write(file: Path, pieces: Iterable[bytes]) -> None:
 
 
 def _to_stdout(pieces: Iterable[bytes]) -> None:
-    target = sys.stdout.buffer
-    try:
-        target.writelines(pieces)
-        target.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), target.fileno())  # so that the flush at exit has somewhere to go
-        raise typer.Exit(UNUSABLE) from None
+    with output.writable():
+        sys.stdout.buffer.writelines(pieces)
+        sys.stdout.buffer.flush()
 
 
 def _to_file(file: Path, pieces: Iterable[bytes]) -> None:

@@ -13,8 +13,6 @@ from ledger import ids
 from replay import output
 from replay.cli.common import (
     DIVERGENCE,
-    NO_SUCH,
-    UNKNOWN,
     UNUSABLE,
     AsCsv,
     AsJson,
@@ -23,6 +21,7 @@ from replay.cli.common import (
     KnownAt,
     app,
     fail,
+    fail_unknown,
     require_kind,
     require_one_format,
     source,
@@ -79,7 +78,7 @@ def statement(
         found = statement_of(opened.log, freelancer, **times, on_events=further)
         is_known = found.currencies or opened.reader.events(party_id=freelancer, limit=1)
     if not is_known:
-        fail(NO_SUCH.format(what="freelancer", identifier=freelancer), UNKNOWN)
+        fail_unknown("freelancer", freelancer)
     if as_json:
         output.write(output.as_json(found))
     elif as_csv:

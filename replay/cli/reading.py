@@ -5,17 +5,16 @@ from typing import Annotated, Any
 import typer
 
 from ledger import ids
+from ledger.postings import BUCKETS
 from replay import balances, output, tables
 from replay.cli.common import (
-    NO_SUCH,
-    UNKNOWN,
     AsCsv,
     AsJson,
     AsOf,
     From,
     KnownAt,
     app,
-    fail,
+    fail_unknown,
     require_kind,
     require_one_format,
     source,
@@ -46,7 +45,7 @@ def history(
     with source(where) as opened:
         found = history_of(opened, subject, as_of=as_of, known_at=known_at)
     if found is None:
-        fail(NO_SUCH.format(what="history of", identifier=subject), UNKNOWN)
+        fail_unknown("history of", subject, as_of, known_at)
     if as_json:
         output.write(output.as_json(found))
     elif as_csv:
@@ -83,18 +82,31 @@ def balance(
     known_at: KnownAt = None,
     where: From = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """What the balance was, or was believed to be, folded from the log."""
+    require_one_format(as_json, as_csv)
     require_kind(payee, ids.FREELANCER, ids.EMPLOYER_OF_RECORD)
     with source(where) as opened, output.progress("Folding the log") as further:
         found = balances.balance(opened.log, payee, as_of=as_of, known_at=known_at, on_events=further)
         is_known = found.pending or _is_payee(opened, payee)
     if not is_known:
-        fail(NO_SUCH.format(what="payee", identifier=payee), UNKNOWN)
+        fail_unknown("payee", payee)
     if as_json:
         output.write(output.as_json(found))
+    elif as_csv:
+        output.write(output.as_csv(BALANCE_COLUMNS, _balance_rows(found)))
     else:
         tables.show_balance(found)
+
+
+BALANCE_COLUMNS = ("payee", "currency", *BUCKETS)
+
+
+def _balance_rows(found: balances.Balance) -> list[tuple[Any, ...]]:
+    """A row for each currency."""
+    held = zip(found.pending, found.available, found.in_transit, strict=True)
+    return [(found.freelancer_id, one[0].currency, *(money.amount for money in one)) for one in held]
 
 
 def _is_payee(opened: Source, payee: str) -> bool:
@@ -144,7 +156,7 @@ def explain(
         times = AtTimes(opened.reader, as_of=as_of, known_at=known_at)
         found = explain_payout(times, payout, as_of or known_at or opened.clock.now())
     if found is None:
-        fail(NO_SUCH.format(what="payout", identifier=payout), UNKNOWN)
+        fail_unknown("payout", payout, as_of, known_at)
     if as_json:
         output.write(output.as_json(found))
     else:

@@ -57,6 +57,9 @@ class NotGood(ValueError):
     """The condition is false at the position that was said to be good."""
 
 
+NOT_THERE = "what it names is not there after any of the events, so it is neither true nor false"
+
+
 class NothingCounts(ValueError):
     """There is no event at the times that were asked for."""
 
@@ -82,7 +85,7 @@ def bisect_ledger(
         before = _up_to(source, books, good, as_of, known_at, on_events)
     if before is not None:
         _require_good(condition, [books.scope(before, currency) for currency in books.currencies()], good)
-    is_first, money_only = True, condition.roots <= MONEY
+    is_first, is_asked, money_only = True, False, condition.roots <= MONEY
     for stored in source.log.read_all(after=good, until=head):
         if on_events:
             on_events(1)
@@ -94,7 +97,8 @@ def bisect_ledger(
         is_first = False
         made = books.post(view.entries)
         currencies = books.currencies()
-        failed = [one for one in currencies if not condition.holds(books.scope(view, one))]
+        failed = [one for one in currencies if condition.fails(books.scope(view, one))]
+        is_asked = is_asked or any(condition.holds(books.scope(view, one)) for one in currencies)
         if failed:
             after = condition.values(books.scope(view, failed[0]))
             books.take_back(view.entries, made)
@@ -103,6 +107,8 @@ def bisect_ledger(
             return Bisection("bisection", *asked, False, first, _only(failed, currencies), values)
         before = view
     _require_known(books, before, narrowed=as_of is not None or known_at is not None)
+    if not (is_asked or is_first):
+        raise ConditionError(NOT_THERE)
     return Bisection("bisection", *asked, True, None, None, ())
 
 
@@ -165,16 +171,20 @@ def bisect_subject(
     start = index_at(found, good)
     if start >= 0 and good:
         _require_good(condition, _scopes(found, found.steps[start]).values(), good)
+    is_first, is_asked = True, False
     for index, step in enumerate(found.steps[start + 1 :], start + 1):
         if step.event.position > end:
             break
         scopes = _scopes(found, step)
-        failed = [currency for currency, scope in scopes.items() if not condition.holds(scope)]
+        is_first, is_asked = False, is_asked or any(map(condition.holds, scopes.values()))
+        failed = [currency for currency, scope in scopes.items() if condition.fails(scope)]
         if failed:
             currency = _only(failed, list(scopes))
             after = condition.values(scopes[failed[0]])
             values = _values(condition, _before(found, index, failed[0]), after)
             return Bisection("bisection", *asked, False, step.event, currency, values)
+    if not (is_asked or is_first):
+        raise ConditionError(NOT_THERE)
     return Bisection("bisection", *asked, True, None, None, ())
 
 
@@ -202,7 +212,7 @@ def _before(found: Timeline, index: int, currency: str | None) -> Scope:
 
 
 def _require_good(condition: Condition, scopes: Iterable[Scope], good: int) -> None:
-    if not all(condition.holds(scope) for scope in scopes):
+    if any(condition.fails(scope) for scope in scopes):
         raise NotGood(f"{condition.text} is false at position {good} already: give an earlier --good, or none")
 
 

@@ -2,8 +2,10 @@
 
 Comparisons of names, numbers, texts and times, joined by `and`, `or` and `not`, with `+`, `-`, `*`, `in (…)` and calls of a few
 functions. The text is read by Python's own parser and only the forms listed in `_Reader` are taken from it; nothing of it is
-ever evaluated as Python. Null (a payout that is not there yet, a deadline that is not set) equals null alone, and is neither
-more nor less than anything.
+ever evaluated as Python.
+
+What is not there (a payout before it is due, a deadline that is not set) makes a comparison neither true nor false, as in SQL;
+`== null` and `!= null` ask whether it is there. `--until` stops where a condition is true, `--check` is broken where it is false.
 """
 
 import ast
@@ -15,7 +17,17 @@ from difflib import get_close_matches
 from typing import Any
 
 from replay.debug.condition_text import TIME, ConditionText, read_time
-from replay.debug.condition_values import ConditionError, Names, Scope, Vocabulary, compare, kind_of
+from replay.debug.condition_values import (
+    ConditionError,
+    Names,
+    Scope,
+    Sign,
+    Vocabulary,
+    both,
+    compare,
+    kind_of,
+    opposite,
+)
 
 LONGEST = 1_000
 """Characters of a condition."""
@@ -38,7 +50,11 @@ class Condition:
 
     def holds(self, scope: Scope) -> bool:
         """Whether it is true there. Raises ConditionError where two things that do not compare are compared."""
-        return bool(self._whole(scope))
+        return self._whole(scope) is True
+
+    def fails(self, scope: Scope) -> bool:
+        """Whether it is false there: what is not there yet cannot break it. Raises ConditionError as `holds` does."""
+        return self._whole(scope) is False
 
     def values(self, scope: Scope) -> tuple[Any, ...]:
         """What each of its terms is there."""
@@ -82,15 +98,15 @@ class _Reader:
         roots = frozenset(self.roots)
         return Condition(self.text.text, tuple(self.terms), roots, whole, tuple(self.terms.values()))
 
-    def _truth(self, node: ast.expr, depth: int) -> _Evaluate:
-        """Something that is true or false; null is false."""
+    def _truth(self, node: ast.expr, depth: int) -> Callable[[Scope], bool | None]:
+        """Something that is true, false, or not there."""
         value, at = self._value(node, depth), self.text.at(node)
 
-        def truth(scope: Scope) -> bool:
+        def truth(scope: Scope) -> bool | None:
             found = value(scope)
             if found is not None and not isinstance(found, bool):
                 raise ConditionError(f"{self.text.written(node)} is {kind_of(found)}: compare it with something", at)
-            return bool(found)
+            return found
 
         return truth
 
@@ -100,11 +116,12 @@ class _Reader:
         match node:
             case ast.BoolOp(op=op, values=values):
                 parts = [self._truth(one, depth + 1) for one in values]
-                every = all if isinstance(op, ast.And) else any
-                return lambda scope: every(part(scope) for part in parts)
+                if isinstance(op, ast.And):
+                    return lambda scope: both(part(scope) for part in parts)
+                return lambda scope: opposite(both(opposite(part(scope)) for part in parts))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 truth = self._truth(operand, depth + 1)
-                return lambda scope: not truth(scope)
+                return lambda scope: opposite(truth(scope))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return self._sum(operator.sub, ast.copy_location(ast.Constant(0), operand), operand, depth)
             case ast.BinOp(op=sign, left=left, right=right) if type(sign) in _SUMS:
@@ -153,14 +170,15 @@ class _Reader:
         operands = [node.left, *node.comparators]
         values = [self._value(one, depth + 1) for one in operands]
         signs = []
-        for sign, right in zip(node.ops, node.comparators, strict=True):
+        for left, sign, right in zip(operands, node.ops, node.comparators, strict=False):
             if type(sign) not in _COMPARISONS:
                 raise ConditionError("compare by ==, !=, <, <=, >, >=, in or not in", self.text.at(right))
-            signs.append((*_COMPARISONS[type(sign)], self.text.at(right)))
+            text, is_so = _COMPARISONS[type(sign)]
+            signs.append(Sign(text, is_so, self.text.at(right), _is_null(left) or _is_null(right)))
 
-        def compared(scope: Scope) -> bool:
+        def compared(scope: Scope) -> bool | None:
             found = [value(scope) for value in values]
-            return all(compare(found[i], found[i + 1], *sign) for i, sign in enumerate(signs))
+            return both(compare(found[i], found[i + 1], sign) for i, sign in enumerate(signs))
 
         return compared
 
@@ -215,6 +233,14 @@ class _Reader:
             case ast.Name(id=code) if _CURRENCY.fullmatch(code):
                 return lambda _: code
         return self._value(node, depth + 1)
+
+
+def _is_null(node: ast.expr) -> bool:
+    """The word, in either spelling."""
+    match node:
+        case ast.Name(id="null") | ast.Constant(value=None):
+            return True
+    return False
 
 
 def _steps(node: ast.expr) -> Sequence[tuple[ast.expr, str]]:

@@ -40,7 +40,7 @@ def scope(source: Source, subject: str | None = None, on_events: Progress | None
     finder = Finder(source.log, source.reader)
     freelancers = _freelancers(finder, subject)
     if not freelancers:
-        raise NotFound(f"history of {subject} in this ledger: check the id, and which source is read")
+        raise NotFound(f"history of {subject} in what is read: check the id, and which source that is")
     views = _views(finder, freelancers)
     if on_events:
         on_events(len(views))

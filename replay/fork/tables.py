@@ -14,9 +14,11 @@ _NONE = "-"
 def show_what_if(found: WhatIf) -> None:
     whose = f" of what hangs together with {found.subject}" if found.subject else ""
     settings = ", ".join(f"{name} = {value}" for name, value in found.settings.items()) or "the rules as they are"
+    expected = f" and {found.expected} that would follow by themselves, both shown as old" if found.expected else ""
     show(
         f"A fork of history{whose} by {instant(found.until)}: {found.edits} edit(s), {settings}",
-        f"{found.events} events in history, {found.new_events} in the fork; nothing was written or sent",
+        f"{found.events - found.expected} events in history{expected}, {found.new_events} in the fork; nothing was written or"
+        " sent",
     )
     if found.differs_at is not None:
         show(

@@ -32,6 +32,8 @@ FURTHEST = timedelta(days=3660)
 class WhatIf:
     """`differs_at` names the first event that came out otherwise with nothing edited: then differences may not be the edits'.
 
+    `events`: of the old side. Where `until` is later than the source's time, `expected` of them are not history but what would
+    come of it by itself, with the same assumption about charges.
     `partial`: the source holds a part of some party's stream, so what else was available to withdraw is not known here.
     `payouts`: those that changed, and the subject's own; `unchanged_payouts` counts the others.
     """
@@ -43,6 +45,7 @@ class WhatIf:
     settings: Mapping[str, int]
     edits: int
     events: int
+    expected: int
     new_events: int
     differs_at: str | None
     partial: bool
@@ -90,6 +93,7 @@ def what_if(
         settings=dict(edits.settings),
         edits=len(edits.drop) + len(edits.retime) + len(edits.change) + len(edits.add),
         events=len(old),
+        expected=max(len(old) - len(known), 0),
         new_events=len(new.events),
         differs_at=differs_at,
         partial=part.gaps,

@@ -513,10 +513,10 @@ def test_the_archive_of_another_ledger_ends_with_1(replay: Replay, made: Log, tm
     assert "is not of this ledger" in result.stderr
 
 
-def test_an_unknown_id_in_an_archive_ends_with_1(archived: Path) -> None:
+def test_an_unknown_id_in_an_archive_ends_with_2(archived: Path) -> None:
     for arguments in (("history", "con_x"), ("explain", "pay_x"), ("balance", "fre_x")):
         result = offline(*arguments, "--source", str(archived))
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert arguments[1] in result.stderr
 
 

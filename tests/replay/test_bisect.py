@@ -151,9 +151,14 @@ def test_of_a_subject_it_is_the_first_of_its_steps_that_breaks_it(
     broken = []
     for step in made.steps:
         currencies = [made.currency] if made.currency else sorted({one.currency for one in step.balances}) or [None]
-        if not all(condition.holds(scope_at(made, step, currency)) for currency in currencies):
+        if any(condition.fails(scope_at(made, step, currency)) for currency in currencies):
             broken.append(step.event.position)
-    found = bisect_subject(source, subject, condition)
+    try:
+        found = bisect_subject(source, subject, condition)
+    except ConditionError:
+        assert not broken
+        assert not any(condition.holds(scope_at(made, step)) for step in made.steps)
+        return
     assert found is not None
     assert (found.first.position if found.first else None) == (broken[0] if broken else None)
     if broken:
@@ -222,10 +227,28 @@ def test_of_a_subject_it_is_asked_of_the_steps_at_these_times(history: History, 
         with pytest.raises(NothingCounts, match="ask for later ones"):
             bisect_subject(source, payout_id, condition, **times)
         return
-    broken = [step.event for step in made.steps if not condition.holds(scope_at(made, step))]
+    broken = [step.event for step in made.steps if condition.fails(scope_at(made, step))]
     found = bisect_subject(source, payout_id, condition, **times)
     assert found is not None
     assert found.first == (broken[0] if broken else None)
+
+
+@pytest.mark.parametrize("text", ["payout.pending >= 0", "payout.charged >= payout.released", "payout.failures < 9"])
+def test_a_payout_breaks_nothing_before_it_is_there(text: str) -> None:
+    """Its timeline begins with its contract."""
+    history = withdrawn_then_charged_back()
+    found = bisect_subject(source_of(history), payouts(history)[0].id, parse(text, STEP))
+    assert found is not None
+    assert found.holds
+
+
+def test_what_is_never_there_is_no_answer() -> None:
+    history = withdrawn_then_charged_back()
+    condition = parse("payout.objection.at > 2026-01-01T00:00:00Z or payout.objection.status == 'open'", STEP)
+    with pytest.raises(ConditionError, match="is not there after any of the events"):
+        bisect_subject(source_of(history), payouts(history)[0].id, condition)
+    with pytest.raises(ConditionError, match="is not there after any of the events"):
+        bisect_ledger(source_of(history), parse("cause_id == 'evt_con_x_1' and position > 0", LEDGER), bad=1)
 
 
 def test_before_anything_happened_there_is_nothing_to_ask() -> None:
@@ -400,17 +423,17 @@ def test_of_an_empty_ledger_it_is_said_that_there_is_nothing_to_look_at(tmp_path
     assert (result.exit_code, result.stdout) == (0, "debits == credits: there is no event to ask it of.\n")
 
 
-def test_an_unknown_subject_ends_with_1(replay: Replay) -> None:
+def test_an_unknown_subject_ends_with_2(replay: Replay) -> None:
     result = replay("bisect", "--check", "available >= 0", "--of", "con_x")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "there is no history of con_x" in result.stderr
 
 
 @pytest.mark.parametrize("of", [(), ("--of", contract("Code"))])
 @pytest.mark.parametrize("time", ["--as-of", "--known-at"])
-def test_a_time_at_which_nothing_counts_ends_with_1(replay: Replay, of: tuple[str, ...], time: str) -> None:
+def test_a_time_at_which_nothing_counts_ends_with_2(replay: Replay, of: tuple[str, ...], time: str) -> None:
     result = replay("bisect", "--check", "position > 0", *of, time, "2020-01-01T00:00:00Z")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "counts at these times: ask for later ones" in result.stderr
 
 

@@ -34,6 +34,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "history-client.csv": ("history", ACME, "--csv"),
     "balance.txt": ("balance", ADA),
     "balance.json": ("balance", ADA, "--json"),
+    "balance.csv": ("balance", ADA, "--csv"),
     "balance-as-of.json": ("balance", BOB, "--json", "--as-of", "2026-02-02T00:00:00Z"),
     "balance-as-of-known-at.txt": (
         *("balance", BOB, "--as-of", "2026-02-02T00:00:00Z"),
@@ -152,11 +153,20 @@ def test_bad_input_ends_with_2_and_says_what_to_do(replay: Replay, arguments: tu
         ("balance", "eor_x", "--as-of", "2026-01-09T12:00:00Z"),
     ],
 )
-def test_an_unknown_id_ends_with_1(replay: Replay, arguments: tuple[str, ...]) -> None:
+def test_an_unknown_id_ends_with_2_which_is_no_divergence(replay: Replay, arguments: tuple[str, ...]) -> None:
     result = replay(*arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert arguments[1] in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("history", contract("Code")), ("explain", payout("Logo")), ("step", contract("Code"))]
+)
+def test_what_is_there_later_is_not_said_to_be_unknown(replay: Replay, arguments: tuple[str, ...]) -> None:
+    result = replay(*arguments, "--as-of", "2020-01-01T00:00:00Z")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "at these times there is no" in result.stderr
 
 
 def test_a_freelancer_without_money_has_a_balance_of_nothing(replay: Replay) -> None:

@@ -76,11 +76,30 @@ def test_what_is_so_holds(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["missing < 0", "missing >= 0", "missing == 0", "missing", "missing + 1 > 0", "0 in (missing,)"]
+    "text",
+    [
+        *("missing < 0", "missing >= 0", "missing == 0", "missing != 0", "missing", "missing + 1 > 0"),
+        *("missing in (0, 1)", "missing not in (0, 1)", "missing == missing", "open and missing > 0"),
+        *("0 < missing < 9", "missing > 0 or not open"),
+    ],
 )
-def test_what_is_not_there_is_neither_more_nor_less_than_anything(text: str) -> None:
-    assert holds(text) is False
-    assert holds("missing == null and payout.objection.status == null and missing != 0") is True
+def test_what_is_said_of_something_that_is_not_there_is_neither_true_nor_false(text: str) -> None:
+    for written in (text, f"not ({text})"):
+        condition = parse(written, WORDS)
+        assert not condition.holds(SCOPE)
+        assert not condition.fails(SCOPE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("missing == null", "payout.objection.status == None", "null == missing", "payout.attempt != null"),
+        *("missing in (0, null)", "open or missing > 0", "not (missing > 0 and not open)"),
+    ],
+)
+def test_whether_something_is_there_can_be_asked(text: str) -> None:
+    assert holds(text) is True
+    assert parse(f"not ({text})", WORDS).fails(SCOPE)
 
 
 def test_or_and_and_stop_where_the_answer_is_known() -> None:

@@ -311,9 +311,9 @@ def test_bad_input_ends_with_2_and_says_what_to_do(replay: Replay, arguments: tu
         ("diff", "1", "2", "--account", "", "--json"),
     ],
 )
-def test_what_is_not_there_ends_with_1(replay: Replay, arguments: tuple[str, ...]) -> None:
+def test_what_is_not_there_ends_with_2(replay: Replay, arguments: tuple[str, ...]) -> None:
     result = replay(*arguments)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "there is no" in result.stderr
 
 

@@ -187,7 +187,7 @@ def test_a_freelancer_without_money_has_an_empty_statement(replay: Replay) -> No
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (("fre_x",), 1, "there is no freelancer fre_x"),
+        (("fre_x",), 2, "there is no freelancer fre_x"),
         ((PAYROLLS,), 2, "give an id like fre_"),
         ((payout("Logo"),), 2, "give an id like fre_"),
         ((ADA, "--from", "2026-02-01"), 2, "write it as 2026-01-09T12:00:00Z"),

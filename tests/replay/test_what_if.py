@@ -375,5 +375,5 @@ def test_what_cannot_be_added_is_named_in_a_sentence(replay: Replay, tmp_path: P
 )
 def test_what_is_not_there_is_unknown(replay: Replay, arguments: tuple[str, ...]) -> None:
     result = replay("what-if", *arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "there is no" in result.stderr

@@ -42,8 +42,15 @@ def test_balances_of_a_case_are_what_its_events_moved(case: Callable[..., Path])
     assert balance["available"] == [{"amount": 39_000, "currency": "USD"}]
     trial = json.loads(offline("trial-balance", "--json", "--source", file).stdout)
     assert trial["accounts"] == opened(file)["accounts"]
-    assert offline("balance", derive("fre", "Eve"), "--source", file).exit_code == 1
-    assert offline("explain", payout("Held"), "--source", file).exit_code == 1
+    assert offline("balance", derive("fre", "Eve"), "--source", file).exit_code == 2
+    assert offline("explain", payout("Held"), "--source", file).exit_code == 2
+
+
+def test_a_case_is_no_archive_and_nothing_is_left_of_the_attempt(case: Callable[..., Path], tmp_path: Path) -> None:
+    result = offline("export", "--format", "parquet", "--source", case("Logo"), tmp_path / "archive")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("replay: a case holds a part of the log, an archive all of it")
+    assert not (tmp_path / "archive").exists()
 
 
 def test_texts_that_were_taken_out_are_not_said_to_be_erased(case: Callable[..., Path]) -> None:

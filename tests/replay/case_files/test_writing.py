@@ -21,14 +21,22 @@ from tests.replay.conftest import Copy, Replay
 from tests.replay.story import contract, payout
 
 
+def test_a_dash_is_the_standard_output(replay: Replay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = replay("case", contract("Logo"), "-o", "-")
+    assert shown.exit_code == 0
+    assert parse(shown.stdout_bytes).case.contract_id == contract("Logo")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (("con_x",), 1, "there is no contract con_x"),
-        (("con_../../etc/passwd",), 1, "there is no contract"),
+        (("con_x",), 2, "there is no contract con_x"),
+        (("con_../../etc/passwd",), 2, "there is no contract"),
         ((payout("Logo"),), 2, "give an id like con_"),
         (("hello",), 2, "No such command"),
-        ((contract("Logo"), "--known-at", "2026-01-01T00:00:00Z"), 1, "there is no contract"),
+        ((contract("Logo"), "--known-at", "2026-01-01T00:00:00Z"), 2, "at these times there is no contract"),
         ((contract("Logo"), "--as-of", "yesterday"), 2, "is not an RFC 3339 time"),
         (("open",), 2, "Missing argument"),
     ],
