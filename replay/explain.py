@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ledger.aggregates.payout import Payout, evolve
+from ledger.events import PayoutDue
 from ledger.store.reader import EventView
 from replay.awaits import Awaited, awaited, summary
 from replay.history import made_by
@@ -30,9 +31,15 @@ def payout_of(views: Iterable[EventView], payout_id: str) -> Payout | None:
     """The payout's state after these events, folded from its own stream."""
     state: Payout | None = None
     for view in views:
-        if view.stream == payout_id:
-            state = evolve(state, view.event)
+        state = _after(state, view, payout_id)
     return state
+
+
+def _after(state: Payout | None, view: EventView, payout_id: str) -> Payout | None:
+    """A processor's whole seconds may lie before the instant at which the payout was due: at a time between, it is not there."""
+    if view.stream != payout_id or (state is None and not isinstance(view.event, PayoutDue)):
+        return state
+    return evolve(state, view.event)
 
 
 def explanation(views: list[EventView], state: Payout, now: datetime | None = None) -> dict[str, Any]:
@@ -56,8 +63,7 @@ def _steps(views: list[EventView], payout_id: str) -> list[dict[str, Any]]:
     state: Payout | None = None
     steps = []
     for view in views:
-        if view.stream == payout_id:
-            state = evolve(state, view.event)
+        state = _after(state, view, payout_id)
         steps.append(
             {
                 "position": view.position,

@@ -27,6 +27,8 @@ UNWRITABLE = 2
 UNBOUNDED = 100_000
 NARROWEST = 12
 """Columns of a text that is broken into lines: two of them hold an id without what it is of."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a cell begins that a spreadsheet may run as a formula, in full width as well."""
 WIDTH = 160
 """Columns of a table that is not written to a terminal."""
 
@@ -37,12 +39,21 @@ def as_json(value: Any) -> str:
 
 
 def as_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """RFC 4180 but for its line ends, which are newlines."""
+    """RFC 4180 but for its line ends, which are newlines; numbers as they are, everything else as `cell` writes it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([["" if value is None else plain(value) for value in row] for row in rows])
+    writer.writerows([[plain(value) if isinstance(value, int) else cell(value) for value in row] for row in rows])
     return out.getvalue()
+
+
+def cell(value: Any) -> str:
+    """A cell that stays the text it is: control characters as their escapes, and an apostrophe before what would be a formula.
+
+    Who writes a name, a reference or a description may be anybody.
+    """
+    shown = printable("" if value is None else str(plain(value))).replace("\n", " ")
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
 
 
 def write(text: str) -> None:

@@ -99,5 +99,6 @@ def _verdict(call: Call, account: str) -> str | None:
         case ids.CLIENT:
             return None if call.known(Client, owner) else "names no client"
         case ids.EMPLOYER_OF_RECORD:
-            return None if is_id(owner, ids.EMPLOYER_OF_RECORD) else "names no Employer of Record"
+            known = is_id(owner, ids.EMPLOYER_OF_RECORD) and call.ledger.vault.is_identified(owner)
+            return None if known else "names no Employer of Record"
     return None

@@ -1,8 +1,8 @@
 """Reading the projections: contracts, payouts, earnings, histories, and what `funds` reads. Nothing here writes."""
 
 import time
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,6 +47,20 @@ class EventView(NamedTuple):
     topic: str
     event: Event
     entries: list[Entry]
+
+
+def _by_month(payout: Payout, releases: Sequence[tuple[datetime, int]]) -> Iterator[tuple[str, int]]:
+    """What was earned by the months of the releases. What was reversed after release, was taken from the latest first.
+
+    The statement may not be as far as the payout: what it does not know yet counts where the first release does.
+    """
+    left = payout.released - payout.reversed_after
+    for released_at, amount in releases:
+        part = min(amount, left)
+        left -= part
+        yield f"{released_at.astimezone(UTC):%Y-%m}", part
+    if left or not releases:
+        yield f"{payout.released_at:%Y-%m}", left
 
 
 class Reader(Funds):
@@ -163,20 +177,32 @@ class Reader(Funds):
             " ORDER BY created_position",
             (freelancer_id,),
         )
+        releases = self._releases(freelancer_id)
         earnings = Earnings({}, {}, {})
         for row in rows:
             payout = msgspec.json.decode(row["state"], type=Payout)
             if payout.released_at is None:
                 continue
-            earned = payout.released - payout.reversed_after
-            month = f"{payout.released_at:%Y-%m}"
-            for totals in (
-                earnings.total,
-                earnings.by_contract.setdefault(payout.contract_id, {}),
-                earnings.by_month.setdefault(month, {}),
-            ):
-                totals[payout.currency] = totals.get(payout.currency, 0) + earned
+            for month, earned in _by_month(payout, releases.get(payout.id, [])):
+                for totals in (
+                    earnings.total,
+                    earnings.by_contract.setdefault(payout.contract_id, {}),
+                    earnings.by_month.setdefault(month, {}),
+                ):
+                    totals[payout.currency] = totals.get(payout.currency, 0) + earned
         return earnings
+
+    def _releases(self, freelancer_id: str) -> dict[str, list[tuple[datetime, int]]]:
+        """When how much of each payout was released, oldest first: after a chargeback that was won, the rest is later."""
+        rows = self._database.fetch(
+            "SELECT subject, occurred_at, available_change FROM statement_lines"
+            " WHERE freelancer_id = %s AND type = 'release' ORDER BY occurred_at, position",
+            (freelancer_id,),
+        )
+        found: dict[str, list[tuple[datetime, int]]] = {}
+        for row in rows:
+            found.setdefault(row["subject"], []).append((row["occurred_at"], row["available_change"]))
+        return found
 
     # Histories
 

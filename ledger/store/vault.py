@@ -57,7 +57,7 @@ class Vault:
 
         Neither case nor surrounding space matters. There may be no account under it yet.
         """
-        key = name.strip().casefold()
+        key = name.strip().lower()
         if len(key) > LONGEST_KEY:  # more than an index holds
             key = sha256(key.encode()).hexdigest()
         with self._database.connection() as connection:
@@ -73,6 +73,11 @@ class Vault:
         if found is None:
             raise LookupError(f"no id was made for a name of kind {kind}")
         return str(found["id"])
+
+    def is_identified(self, identifier: str) -> bool:
+        """Whether an id stands for a name that was ever mentioned."""
+        select = "SELECT 1 FROM identities WHERE kind = %s AND id = %s"
+        return bool(self._database.fetch(select, (ids.kind_of(identifier), identifier)))
 
 
 def store(connection: psycopg.Connection[Any], secrets: Sequence[Secret]) -> None:

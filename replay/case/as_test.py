@@ -58,7 +58,7 @@ def write_test(file: CaseFile) -> str:
             "from ledger import events as e",
             "from replay.case.given import Given, utc",
             "",
-            *(f'{name} = "{identifier}"' for identifier, name in writer.names.items()),
+            *(f"{name} = {_text(identifier)}" for identifier, name in writer.names.items()),
             "",
             "",
             f"def test_the_case_of_{contract}() -> None:",

@@ -26,6 +26,8 @@ MAX_BYTES = 64 * 2**20
 Hex = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{2})*\Z")]
 """Bytes in lower-case hex: in upper case the same bytes would be another file."""
 Hex32 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+Identifier = Annotated[str, msgspec.Meta(pattern=r"\A[a-z]{3}_[a-z0-9]{1,64}\Z")]
+"""Of a stream. Whoever signs a file may write what they like into it: this stands in names of tests and files."""
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 TextKind = Literal["name", "message", "method"]
@@ -42,7 +44,7 @@ class CaseEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """An event as it is stored: `state` are the bytes as text, `previous` and `hash` the chain before and after it."""
 
     position: Number
-    stream: str
+    stream: Identifier
     version: Number
     topic: str
     state: str
@@ -72,7 +74,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is signed. `position`: how far the log was read; nothing that is linked and stands up to there is missing."""
 
-    contract_id: str
+    contract_id: Identifier
     position: Number
     as_of: str | None
     known_at: str | None

@@ -27,7 +27,6 @@ from replay.cli.common import (
     source,
     time_option,
 )
-from replay.export.csv import text
 from replay.finance import tables as finance_tables
 from replay.finance.reconcile import Item
 from replay.finance.reconcile import reconcile as reconcile_report
@@ -176,14 +175,13 @@ RECONCILIATION_COLUMNS = (
 
 
 def _item_row(item: Item) -> tuple[Any, ...]:
-    """What the processor wrote is anybody's text: it stays text in a spreadsheet."""
     there, here = item.report, item.ledger
     in_report: tuple[Any, ...] = (None,) * 8
     if there is not None:
-        named = (text(there.source), there.gross, there.currency, there.fee, text(there.description))
-        in_report = (there.line, text(there.id), there.created, *named)
+        named = (there.source, there.gross, there.currency, there.fee, there.description)
+        in_report = (there.line, there.id, there.created, *named)
     in_ledger: tuple[Any, ...] = (None,) * 7
     if here is not None:
         named_here = (here.subject, here.payout_id, here.amount, here.currency)
         in_ledger = (here.position, here.event_id, here.occurred_at, *named_here)
-    return (item.status, text(item.kind), item.difference, text(item.why), *in_report, *in_ledger)
+    return (item.status, item.kind, item.difference, item.why, *in_report, *in_ledger)

@@ -17,10 +17,9 @@ from ledger.postings import Entry
 from ledger.store.log import Stored
 from replay.amounts import major
 from replay.balances import movements
-from replay.output import printable
+from replay.output import cell
 from replay.rules import rules_of
 from replay.sources import EventSource, Progress
-from replay.values import plain
 from replay.words import sentence
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -30,17 +29,6 @@ COLUMNS = (
     *("account", "currency", "debit", "credit", "debit_minor_units", "credit_minor_units"),
 )
 _SUBJECTS = COLUMNS[10:16]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a cell begins that a spreadsheet may run as a formula, in full width as well."""
-
-
-def text(value: Any) -> str:
-    """A cell that stays the text it is: control characters as their escapes, and an apostrophe before what would be a formula.
-
-    Who writes a name, a reference or a description may be anybody.
-    """
-    shown = printable("" if value is None else str(plain(value))).replace("\n", " ")
-    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
 
 
 def record(cells: Sequence[Any]) -> str:
@@ -68,16 +56,16 @@ def _rows(stored: Stored, entries: list[Entry]) -> Iterator[str]:
     fields = asdict(event)
     shared = (
         stored.position,
-        text(stored.id),
+        cell(stored.id),
         event.occurred_at.date().isoformat(),
-        text(event.occurred_at),
-        text(event.recorded_at),
-        text(stored.topic),
+        cell(event.occurred_at),
+        cell(event.recorded_at),
+        cell(stored.topic),
     )
     rules = "; ".join(map(str, rules_of(event)))
-    who = (text(rules), text(event.actor), text(sentence(event)), *(text(fields.get(name)) for name in _SUBJECTS))
+    who = (cell(rules), cell(event.actor), cell(sentence(event)), *(cell(fields.get(name)) for name in _SUBJECTS))
     for account, currency, credit, line in entries:
         amounts = (major(abs(credit), currency), abs(credit))
         debit, credited = (("", ""), amounts) if credit > 0 else (amounts, ("", ""))
         sides = (debit[0], credited[0], debit[1], credited[1])
-        yield record((*shared, text(line), *who, text(account), text(currency), *sides))
+        yield record((*shared, cell(line), *who, cell(account), cell(currency), *sides))

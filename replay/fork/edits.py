@@ -192,8 +192,8 @@ def _put(payload: Any, path: Sequence[str], value: Any, what: str) -> None:
         elif isinstance(at, dict) and name in at:
             here = name
         if here is None:
-            known = sorted(at) if isinstance(at, dict) else [str(number) for number in range(len(at or ()))]
-            raise UnusableEdit(f"there is no {what}: there is {', '.join(known) or 'nothing in it'}")
+            known = sorted(at) if isinstance(at, dict) else range(len(at)) if isinstance(at, list) else ()
+            raise UnusableEdit(f"there is no {what}: there is {', '.join(map(str, known)) or 'nothing in it'}")
         if number == len(path):
             at[here] = value
         else:

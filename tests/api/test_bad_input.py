@@ -182,6 +182,7 @@ WRONG: dict[str, list[Any]] = {
         [POSTINGS[0], {**POSTINGS[1], "account": "fre_" + "a" * 20 + ":available"}],
         [POSTINGS[0], {**POSTINGS[1], "account": "fre_" + "a" * 20 + ":pending"}],
         [POSTINGS[0], {**POSTINGS[1], "account": "eor_\x00:available"}],
+        [POSTINGS[0], {**POSTINGS[1], "account": "eor_" + "a" * 20 + ":available"}],
         None,
         5,
     ],

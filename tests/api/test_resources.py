@@ -177,6 +177,34 @@ def test_money_is_released_withdrawn_reversed_and_won_back(own_world: World) -> 
     assert explained["steps"]
 
 
+def test_earnings_are_counted_in_the_month_in_which_they_were_released(own_world: World) -> None:
+    web, freelancer, key = own_world.web, own_world.freelancer, own_world.freelancer_key
+    payout = approve_single(own_world)
+
+    def changed_by(path: str, body: dict[str, Any] | None = None) -> tuple[str, dict[str, int]]:
+        """The reversal, and what it changed of the earnings by month."""
+        months: list[dict[str, int]] = []
+        made: dict[str, Any] = {}
+        for is_before in (True, False):
+            earned = web.ok("GET", f"/v1/freelancers/{freelancer}/earnings", key)
+            months.append({one["month"]: sum(held["amount"] for held in one["earned"]) for one in earned["by_month"]})
+            assert sum(held["amount"] for held in earned["total"]) == sum(months[-1].values())
+            made = web.ok("POST", f"/v1/payouts/{payout}/reversals{path}", body=body) if is_before else made
+        before, after = months
+        changes = {month: after.get(month, 0) - before.get(month, 0) for month in before | after}
+        return str(made["id"]), {month: change for month, change in changes.items() if change}
+
+    web.advance("2026-01-06T10:00:00Z")
+    first, nothing = changed_by("", {"amount": 15_000, "reason": "chargeback"})
+    assert nothing == {}
+    web.advance("2026-02-03T10:00:00Z")
+    assert changed_by(f"/{first}/reinstate") == (first, {"2026-02": 15_000})
+    web.advance("2026-03-03T10:00:00Z")
+    second, taken = changed_by("", {"amount": 20_000, "reason": "chargeback"})
+    assert taken == {"2026-01": -5_000, "2026-02": -15_000}
+    assert changed_by(f"/{second}/reinstate") == (second, {"2026-01": 5_000, "2026-02": 15_000})
+
+
 def balance(web: Web, freelancer: str, key: str, **query: Any) -> tuple[int, ...]:
     answer = web.ok("GET", f"/v1/freelancers/{freelancer}/balance", key, params=query)
     return tuple(sum(one["amount"] for one in answer[bucket]) for bucket in ("pending", "available", "in_transit"))

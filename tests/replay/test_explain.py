@@ -3,15 +3,20 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pytest
 
+from ledger.events import PayoutCharged
 from ledger.ids import derive
 from ledger.postings import entries
 from ledger.store.reader import EventView
+from replay.debug.timeline import timeline
 from replay.explain import explain, explanation, payout_of
 from replay.live import Live
 from replay.rules import SENTENCES
+from replay.times import AtTimes
 from tests.history import History, utc
+from tests.replay.made import source_of_events
 from tests.replay.story import at, cycle_payout, payout
 
 
@@ -203,3 +208,26 @@ def test_each_step_has_its_rules_what_it_moved_and_what_was_then_where(live: Liv
 
 def test_there_is_no_explanation_of_what_does_not_exist(live: Live) -> None:
     assert explain(live.reader, "pay_x") is None
+
+
+def test_a_charge_before_the_instant_it_was_due_is_no_payout_yet() -> None:
+    """A processor's times have whole seconds: it may have charged at 10:00:00 what was due at 10:00:00.3."""
+    history = History("2026-01-05 10:00:00.3")
+    contract = history.active("single_payment", amount=50_000)
+    history.submit(contract)
+    history.approve(contract)
+    payout_id = history.payout(contract).id
+    log = [one for one in history.log if payout_id in (one.stream, getattr(one.event, "payout_id", None))]
+    early = [
+        msgspec.structs.replace(one.event, occurred_at=utc("2026-01-05 10:00:00"))
+        if isinstance(one.event, PayoutCharged)
+        else one.event
+        for one in log
+    ]
+    source = source_of_events(
+        ((one.stream, one.version, event) for one, event in zip(log, early, strict=True)), history.now
+    )
+    between = AtTimes(source.reader, as_of=utc("2026-01-05 10:00:00"))
+    assert explain(between, payout_id) is None
+    assert explain(source.reader, payout_id) is not None
+    assert timeline(source, payout_id, as_of=utc("2026-01-05 10:00:00")) is not None

@@ -32,6 +32,7 @@ from replay.export import csv as export_csv
 from replay.export import hledger as export_hledger
 from replay.export.journal import Unexportable
 from replay.live import Live
+from replay.output import cell
 from replay.sources import EventSource
 from tests.processes import PATIENCE_SECONDS
 from tests.replay.conftest import Replay
@@ -275,10 +276,10 @@ def test_the_csv_is_what_a_spreadsheet_opens_as_a_person_expects(live: Live) -> 
             assert not one[side].startswith("-")
             if one[side]:
                 assert minor(one[side], one["currency"]) == int(one[f"{side}_minor_units"])
-        for name, cell in one.items():
-            is_number = re.fullmatch(r"[\d.,eE+-]+", cell) is not None
+        for name, value in one.items():
+            is_number = re.fullmatch(r"[\d.,eE+-]+", value) is not None
             is_amount = name in ("position", "rules", "date", *(n for n in one if n.startswith(("debit", "credit"))))
-            assert is_amount or not is_number, f"{name} {cell} would be taken for a number"
+            assert is_amount or not is_number, f"{name} {value} would be taken for a number"
 
 
 @settings(max_examples=40, deadline=None)
@@ -295,10 +296,10 @@ def test_the_csv_adds_up_to_the_trial_balance(log: EventsLog) -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r", "\n=", " =", "\uff1d", "\u200b="])
 def test_a_text_that_would_be_a_formula_stays_a_text(start: str) -> None:
-    cell = export_csv.text(f'{start}HYPERLINK("http://x.example";"Ada, Bob")')
-    assert cell.startswith(("'", "\\"))
-    (read,) = csv.reader(io.StringIO(export_csv.record([cell]), newline=""), strict=True)
-    assert read == [cell]
+    shown = cell(f'{start}HYPERLINK("http://x.example";"Ada, Bob")')
+    assert shown.startswith(("'", "\\"))
+    (read,) = csv.reader(io.StringIO(export_csv.record([shown]), newline=""), strict=True)
+    assert read == [shown]
 
 
 def test_a_hostile_text_of_an_event_is_neutralised() -> None:

@@ -314,6 +314,7 @@ UNUSABLE: dict[str, tuple[str, ...]] = {
     "follows from evt_": ("--drop", f"evt_{payout('Logo')}_1"),
     "happened by itself when its time came": ("--drop", f"evt_{payout('Logo')}_5"),
     "is dropped, so it cannot be changed": ("--drop", SUBMITTED, "--retime", f"{SUBMITTED}=2026-01-06T10:00:00Z"),
+    "there is no payout_id.x": ("--change", f"{CHARGED}.payout_id.x=1"),
     "there is no nope": ("--change", f"{SUBMITTED}.nope=1"),
     "not what was asked for but what was made of it": ("--change", f"{SUBMITTED}.review_deadline=2026-01-09T09:00:00Z"),
     "retime it": ("--change", f"{SUBMITTED}.recorded_at=2026-01-09T09:00:00Z"),

@@ -62,6 +62,15 @@ def test_rule_18_the_client_may_object_up_to_the_last_microsecond_before_the_dea
     assert history.payouts(contract) == ["timesheet pending 60000"]
 
 
+def test_rule_18_what_is_released_cannot_be_objected_to_by_a_clock_that_is_behind() -> None:
+    history, contract, payout = charged()
+    history.advance(4 * DAY)
+    history.now -= MICROSECOND
+    with refused("review_period_ended"):
+        history.object(payout)
+    assert history.payouts(contract) == ["timesheet released 60000"]
+
+
 @pytest.mark.parametrize("worker", [True, False], ids=["released", "release not yet recorded"])
 @pytest.mark.parametrize("late", [0 * DAY, MICROSECOND, 10 * DAY])
 def test_rule_18_at_or_after_the_deadline_it_is_refused(worker: bool, late: timedelta) -> None:

@@ -1,13 +1,19 @@
 """A case becomes a given/when/then test."""
 
+import ast
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.replay.case_files.conftest import ROOT, offline
+from ledger.events import ContractOffered
+from replay.case.as_test import write_test
+from replay.case.file import parse, render, sign, stored
+from tests.replay.case_files.conftest import KEPT_KEY, ROOT, offline
 from tests.replay.conftest import Replay
 from tests.replay.story import contract
 
@@ -62,6 +68,44 @@ def test_the_written_test_decides_again(case: Callable[..., Path], tmp_path: Pat
         failed = run_pytest(file)
         assert failed.returncode == 1
         assert says in failed.stdout
+
+
+HOSTILE = ('cli_x"\nimport os\nX = "', 'cli_x"""\nimport os\n"""', "cli_x\\", "cli_../x", "cli_x y")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_id_that_is_none_makes_no_case(case: Callable[..., Path], tmp_path: Path, name: str) -> None:
+    """It would be the name of a test. Whoever makes a case may sign it with a key of their own."""
+    file = parse(case("Logo").read_bytes())
+    first = msgspec.structs.replace(file.case.events[0], stream=name)
+    for change in ({"contract_id": name}, {"events": (first, *file.case.events[1:])}):
+        forged, written = tmp_path / "forged.case.json", tmp_path / "test_written.py"
+        forged.write_bytes(render(sign(msgspec.structs.replace(file.case, **change), file.texts, KEPT_KEY)))
+        result = offline("case", "open", forged, "--as-test", written)
+        assert result.exit_code == 2
+        assert "is not a case file of this format" in result.stderr
+        assert not written.exists()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_stands_in_a_case_is_never_code_of_its_test(case: Callable[..., Path], name: str) -> None:
+    file = parse(case("Logo").read_bytes())
+    offered = next(one for one in stored(file.case.events) if isinstance(one.event, ContractOffered))
+    assert isinstance(offered.event, ContractOffered)
+    own = f'"client_id":"{offered.event.client_id}"'
+    events = tuple(
+        msgspec.structs.replace(one, state=one.state.replace(own, f'"client_id":{json.dumps(name)}'))
+        for one in file.case.events
+    )
+    source = write_test(msgspec.structs.replace(file, case=msgspec.structs.replace(file.case, events=events)))
+    (client,) = (
+        node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CLIENT"
+    )
+    assert ast.literal_eval(client) == name
+    imported = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert {getattr(node, "module", None) for node in imported} <= {"datetime", "ledger", "replay.case.given"}
 
 
 def test_of_what_is_only_half_there_no_test_is_written(case: Callable[..., Path], tmp_path: Path) -> None:
