@@ -9,6 +9,7 @@ from api.call import Desk
 from api.limits import RateLimit
 from api.metrics import Metrics
 from api.middleware import Gate, refuse
+from api.position_watch import PositionWatch
 from api.routes import (
     adjustments,
     audit,
@@ -68,6 +69,7 @@ def create_app(ledger: Ledger) -> FastAPI:
         own_writes=OwnWrites(ledger.database),
         integrity=IntegrityWatch(ledger.log, ledger.checkpoints, ledger.clock),
         webhooks=WaitingRoom(WEBHOOKS_AT_ONCE, WEBHOOK_WAIT_SECONDS),
+        projected=PositionWatch(ledger.reader.position),
     )
     app.state.desk = desk
     limit = RateLimit(ledger.settings.rate_limit)

@@ -10,13 +10,15 @@ from json import dumps as plain_dumps
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import orjson
+from anyio import from_thread
 from fastapi import Depends, Request
 from starlette.responses import Response
 
 from api.auth import Authenticator, Principal, may_see
 from api.fields import is_id
 from api.metrics import Metrics
-from api.problems import missing, unavailable
+from api.position_watch import PositionWatch
+from api.problems import ApiProblem, missing, unavailable
 from api.waiting_room import WaitingRoom
 from ledger import ids
 from ledger.aggregates.adjustment import Adjustment
@@ -48,6 +50,7 @@ class Desk(NamedTuple):
     own_writes: OwnWrites
     integrity: IntegrityWatch
     webhooks: WaitingRoom
+    projected: PositionWatch
 
 
 class Answer(Response):
@@ -77,6 +80,11 @@ def _time(value: Any) -> str:
     if isinstance(value, date | datetime):
         return value.isoformat().replace("+00:00", "Z")
     raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def behind(position: int) -> ApiProblem:
+    """503 `projection_behind`, with Retry-After."""
+    return unavailable("projection_behind", f"the projections have not reached position {position} yet: ask again")
 
 
 class Call:
@@ -153,11 +161,9 @@ class Call:
         return {bound: self.principal.party_id} if bound else {}
 
     def await_position(self, position: int) -> None:
-        """Waits until the projections have reached it. Raises 503 `projection_behind`."""
-        if not self.ledger.reader.wait(position):
-            raise unavailable(
-                "projection_behind", f"the projections have not reached position {position} yet: ask again"
-            )
+        """Waits until the projections have reached it, in the thread of an endpoint. Raises 503 `projection_behind`."""
+        if from_thread.run(self.desk.projected.reached, position) is None:
+            raise behind(position)
 
     # Answers
 

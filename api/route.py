@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute, APIRouter
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import OPEN, Principal, require_right
-from api.call import Answer, Call, Desk
+from api.call import Answer, Call, Desk, behind
 from api.middleware import BODYLESS, refuse
 from api.problems import ApiProblem, FieldError, invalid, invalid_request
 from api.query import whole
@@ -59,7 +59,7 @@ class LedgerRoute(APIRoute):
                 require_right(principal, request.method, template)
                 _require_known(request, parameters)
                 if request.method in BODYLESS:
-                    request.state.call = await run_in_threadpool(_fresh_call, request, principal)
+                    request.state.call = await _fresh_call(request, principal)
                     return await endpoint(request)
                 return await _write(request, principal, endpoint, has_body)
             except Exception as error:  # noqa: BLE001 - whatever it is becomes a problem; one of our own making is logged
@@ -84,16 +84,16 @@ def _require_known(request: Request, parameters: set[str]) -> None:
 # Reads
 
 
-def _fresh_call(request: Request, principal: Principal) -> Call:
+async def _fresh_call(request: Request, principal: Principal) -> Call:
     """Waits until the projections hold what the caller asks for and wrote. Raises 503 `projection_behind`."""
     desk: Desk = request.app.state.desk
     call = Call(desk, principal)
-    written, projected = desk.own_writes.standing(principal.owner)
+    written, projected = await run_in_threadpool(desk.own_writes.standing, principal.owner)
     awaited = max(written, _min_position(request))
-    if projected < awaited:
-        call.await_position(awaited)
-        projected = desk.ledger.reader.position()
-    call.position = projected
+    reached = projected if projected >= awaited else await desk.projected.reached(awaited)
+    if reached is None:
+        raise behind(awaited)
+    call.position = reached
     return call
 
 

@@ -1,6 +1,5 @@
 """Reading the projections: contracts, payouts, earnings, histories, and what `funds` reads. Nothing here writes."""
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -18,8 +17,6 @@ from ledger.events import Event
 from ledger.postings import Entry
 from ledger.store.funds import NO_UPPER_BOUND, Funds, Totals
 from ledger.store.log import Stored
-
-WAIT_STEP_SECONDS = 0.003
 
 
 class ProjectionHealth(NamedTuple):
@@ -76,15 +73,6 @@ class Reader(Funds):
         """The position that these projections have all reached; all of them when none is named."""
         rows = self._database.fetch("SELECT name, position FROM projections")
         return min((row["position"] for row in rows if not projections or row["name"] in projections), default=0)
-
-    def wait(self, position: int, timeout: float = 2.0) -> bool:
-        """Whether every projection has reached a position, within `timeout` seconds."""
-        give_up = time.monotonic() + timeout
-        while self.position() < position:
-            if time.monotonic() >= give_up:
-                return False
-            time.sleep(WAIT_STEP_SECONDS)
-        return True
 
     def health(self) -> list[ProjectionHealth]:
         head = self.head()

@@ -1,6 +1,5 @@
 """A party's read after its own write holds that write, whichever process took it; what is older says so by its position."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import cycle
@@ -10,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from api import position_watch
 from ledger.bootstrap import open_ledger
-from ledger.store import reader
-from tests.api.world import OPERATOR_KEY, Time, Web, World, build, check_problem, operated, served
+from tests.api.world import OPERATOR_KEY, Web, World, build, check_problem, operated, served
 from tests.databases import NO_LIMIT, sandbox
 from tests.faults.rounds import rounds
 from tests.processes import PATIENCE_SECONDS, together
@@ -22,20 +21,10 @@ TRIES = 50
 ROUNDS = rounds(ci=60, soak=1_000)
 
 
-class Patience:
-    """Sleeps, and never finds that time has passed."""
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    def sleep(self, seconds: float) -> None:
-        threading.Event().wait(seconds)
-
-
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads wait as long as it takes, however slow the machine is."""
-    monkeypatch.setattr(reader, "time", Patience())
+    monkeypatch.setattr(position_watch, "WAIT_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -75,7 +64,7 @@ def test_a_read_that_cannot_hold_the_partys_own_write_is_503_whoever_is_asked(
 ) -> None:
     world, other = two
     grant(world)
-    monkeypatch.setattr(reader, "time", Time())
+    monkeypatch.setattr(position_watch, "WAIT_SECONDS", 0.05)
     for web in (world.web, other):
         refused = shown(web, world, world.client_key)
         assert (refused.status_code, check_problem(refused)["code"]) == (503, "projection_behind")

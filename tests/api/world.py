@@ -52,18 +52,6 @@ def served(ledger: Ledger) -> Iterator[str]:
             app.state.desk.idempotency.close()
 
 
-class Time:
-    """Passes only while somebody sleeps."""
-
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @dataclass
 class Web:
     """Sends requests. `ledger` is the ledger behind the server, to look at and never to write to."""
