@@ -52,10 +52,12 @@ def erase(party: Annotated[str, typer.Argument(help="cli_… or fre_…")]) -> N
         if command is None:
             raise typer.BadParameter("is the id of a client (cli_…) or a freelancer (fre_…)", param_hint="PARTY")
         try:
-            receipt = ledger.service.handle(command)
+            ledger.settle(ledger.service.handle(command).position)
         except NotFound as error:
-            raise typer.BadParameter(str(error), param_hint="PARTY") from None
-        ledger.settle(receipt.position)
+            if not ledger.vault.is_identified(
+                party
+            ):  # somebody who was invited and has never registered has an address here
+                raise typer.BadParameter(str(error), param_hint="PARTY") from None
         revoked = Keys(ledger.database).revoke_all(party, now)
         erased = erase_texts(owner_url, party)
     typer.echo(f"erased {erased} texts of {party} and revoked {revoked} keys; its history stays, without them")

@@ -8,14 +8,13 @@ something is done once, however often and however late it is asked (rule 24).
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import stripe
 
 from ledger import ids
 from ledger.clock import Clock
 from ledger.processors.protocol import Outcome, OutcomeUnknown, Refund, Request
-from ledger.processors.stripe_payments import Payments
+from ledger.processors.stripe_payments import Payments, instant
 from ledger.processors.stripe_transfers import Transfers
 
 TIMEOUT_SECONDS = (5.0, 20.0)
@@ -90,11 +89,6 @@ def asking() -> Iterator[None]:
     except stripe.StripeError as error:
         said = (type(error).__name__, error.http_status, error.code, error.request_id)
         raise OutcomeUnknown(" ".join(str(part) for part in said if part)) from None
-
-
-def instant(seconds: int) -> datetime:
-    """Stripe's time, which has whole seconds."""
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def refund_id_of(refund: stripe.Refund) -> str | None:

@@ -112,7 +112,7 @@ class Payments:
     def _outcome(self, payment: stripe.PaymentIntent, before: stripe.PaymentIntent) -> Outcome:
         """`before` is the PaymentIntent before it was cancelled: that may have cleared why."""
         charge = charge_of(payment)
-        at = _instant(charge.created if charge else payment.created)
+        at = instant(charge.created if charge else payment.created)
         if payment.status == "succeeded":
             return Outcome(at=at, reference=payment.id)
         if payment.status != "canceled":
@@ -170,5 +170,5 @@ def _declined(payment: stripe.PaymentIntent) -> tuple[str, str | None]:
     return charge.failure_code or "card_declined", outcome.advice_code if outcome else None
 
 
-def _instant(seconds: int) -> datetime:
+def instant(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

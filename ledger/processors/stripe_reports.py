@@ -20,8 +20,8 @@ from ledger.commands import Command
 from ledger.errors import Refused
 from ledger.policies.deadlines import TRANSFER, Deadline
 from ledger.processors.protocol import Outcome, OutcomeUnknown
-from ledger.processors.stripe import StripeProcessor, asking, instant, refund_id_of, reversal_id
-from ledger.processors.stripe_payments import charge_of, metadata
+from ledger.processors.stripe import StripeProcessor, asking, refund_id_of, reversal_id
+from ledger.processors.stripe_payments import charge_of, instant, metadata
 from ledger.store.log import LedgerLog
 
 ACTOR = "processor:stripe"

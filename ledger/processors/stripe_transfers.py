@@ -5,13 +5,14 @@ that fails is reported only once the transfer is taken back: then the money is r
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 import stripe
 
 from ledger.clock import Clock
 from ledger.processors.protocol import Outcome, OutcomeUnknown, Request
+from ledger.processors.stripe_payments import instant
 
 Made = TypeVar("Made", stripe.Transfer, stripe.Payout)
 REFUSED = (
@@ -37,7 +38,10 @@ class Transfers:
 
     def transfer(self, request: Request) -> Outcome:
         """Raises OutcomeUnknown or StripeError when it is not known what became of it."""
-        transfer = self._transfer_of(request.key) or _refusable(lambda: self._transferred(request))
+        made = self._transfer_of(request.key)
+        if made is None and not request.method.startswith("acct_"):  # that of an erased freelancer is empty
+            return Outcome(at=self._clock.now(), failure="no_account_of_stripe")
+        transfer = made or _refusable(lambda: self._transferred(request))
         if isinstance(transfer, str):
             return Outcome(at=self._clock.now(), failure=transfer)
         known = self._payout_of(request.key, transfer)
@@ -91,11 +95,11 @@ class Transfers:
             made = self._client.v1.transfers.reversals.create(transfer.id, {}, {"idempotency_key": f"{key}:back"})
             reversals = [made]
         self._told.pop(key, None)
-        return Outcome(at=_instant(max(one.created for one in reversals)), failure=failure)
+        return Outcome(at=instant(max(one.created for one in reversals)), failure=failure)
 
     def _arriving(self, key: str, payout: stripe.Payout) -> Outcome:
         """Stripe says no time of arrival but the expected day; one that has arrived has not arrived in the future."""
-        now, created, expected = self._clock.now(), _instant(payout.created), _instant(payout.arrival_date)
+        now, created, expected = self._clock.now(), instant(payout.created), instant(payout.arrival_date)
         if payout.status == "paid":
             self._told.pop(key, None)
             return Outcome(at=max(created, min(expected, now)), reference=payout.id)
@@ -121,7 +125,3 @@ def _account(transfer: stripe.Transfer) -> str:
     if destination is None:
         raise OutcomeUnknown(f"the transfer {transfer.id} names no destination")
     return destination if isinstance(destination, str) else destination.id
-
-
-def _instant(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

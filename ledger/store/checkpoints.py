@@ -22,6 +22,8 @@ from ledger.store.log import LedgerLog
 EVERY_EVENTS = 1_000
 EVERY_SECONDS = 60.0
 
+LONGEST = 4_096
+"""More bytes than a line has."""
 FILE, KEY_FILE, PUBLIC_KEY_FILE = "checkpoints.jsonl", "signing-key", "public-key"
 
 
@@ -91,16 +93,27 @@ class Checkpoints:
 
     def all(self) -> Iterator[Checkpoint]:
         """Every checkpoint, oldest first. Raises Corrupt for a line that is none."""
-        path = self.folder / FILE
-        if path.exists():
-            for line in path.read_bytes().splitlines():
-                yield self._read(line)
+        return iter(self.since(0)[0])
+
+    def since(self, offset: int) -> tuple[list[Checkpoint], int]:
+        """The checkpoints from a byte of the file on, oldest first, and the byte behind them. Raises Corrupt as `all` does."""
+        data = self._bytes(offset)
+        return [self._read(line) for line in data.splitlines()], offset + len(data)
 
     def last(self) -> Checkpoint | None:
-        """The newest one. Raises Corrupt when the file does not end with a checkpoint."""
-        path = self.folder / FILE
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        """The newest one, from the end of the file, which may be long. Raises Corrupt when it does not end with a checkpoint."""
+        lines = self._bytes(-LONGEST).splitlines()
         return self._read(lines[-1]) if lines else None
+
+    def _bytes(self, offset: int) -> bytes:
+        """Of the file from there on; a negative offset counts from its end. Nothing where there is no file."""
+        try:
+            with (self.folder / FILE).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(offset if offset >= 0 else max(size + offset, 0))
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
     def _read(self, line: bytes) -> Checkpoint:
         try:

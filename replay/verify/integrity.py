@@ -43,19 +43,21 @@ class IntegrityWatch:
     def __init__(self, log: LedgerLog, checkpoints: Checkpoints, clock: Clock) -> None:
         self._log, self._checkpoints, self._clock = log, checkpoints, clock
         self._one_at_a_time = threading.Lock()
-        self._begin(clock.now())
+        self._from_zero_at: datetime | None = None
 
     def _begin(self, now: datetime) -> None:
         self._findings = Findings()
         self._chain = ChainCheck(self._findings)
+        self._kept = CheckpointCheck(self._checkpoints, self._findings)
         self._from_zero_at = now
 
     def look(self) -> Integrity:
         """The result as of now."""
         with self._one_at_a_time:
             now = self._clock.now()
-            if now - self._from_zero_at >= FROM_ZERO_EVERY or self._findings.count:
+            if self._from_zero_at is None or now - self._from_zero_at >= FROM_ZERO_EVERY or self._findings.count:
                 self._begin(now)
+            self._kept.read_on()  # before the head: what is signed meanwhile may be further on than this looks
             head, head_hash = self._log.head_hash()
             rows = self._log.read_all(after=self._chain.position, until=head)
             before = self._chain.events
@@ -65,19 +67,18 @@ class IntegrityWatch:
             if whole:
                 self._chain.end((head, head_hash))
             agreed = self._compare_checkpoints(whole)
-            return self._result(now, head, whole, agreed)
+            return self._result(now, self._from_zero_at or now, head, whole, agreed)
 
     def _compare_checkpoints(self, whole: bool) -> int:
-        """Each checkpoint against the stored hash at its position; how many agree."""
-        kept = CheckpointCheck(self._checkpoints, self._findings)
-        positions = [position for position in kept.positions() if position <= self._chain.position]
+        """Each new checkpoint against the stored hash at its position; how many agree so far."""
+        positions = [position for position in self._kept.positions() if position <= self._chain.position]
         for position, stored_hash in self._log.hashes(positions).items():
-            kept.take(position, stored_hash)
+            self._kept.take(position, stored_hash)
         if whole:
-            kept.end()
-        return kept.agreed
+            self._kept.end()
+        return self._kept.agreed
 
-    def _result(self, now: datetime, head: int, whole: bool, agreed: int) -> Integrity:
+    def _result(self, now: datetime, from_zero_at: datetime, head: int, whole: bool, agreed: int) -> Integrity:
         first = self._findings.first()
         return Integrity(
             status="broken" if first else "intact" if whole else "verifying",
@@ -88,5 +89,5 @@ class IntegrityWatch:
             first_bad_position=first.position if first else None,
             detail=first.what if first else None,
             checked_at=now,
-            from_zero_at=self._from_zero_at,
+            from_zero_at=from_zero_at,
         )

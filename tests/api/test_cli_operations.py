@@ -78,6 +78,32 @@ def test_erasing_takes_the_texts_out_of_kept_answers(env: dict[str, str], past: 
     assert (row["status"], row["body"]) == (None, None)
 
 
+def test_erasing_takes_the_texts_out_of_kept_answers_that_name_only_a_contract(
+    env: dict[str, str], past: Ledger
+) -> None:
+    party = freelancer_of(past)
+    (own, *_) = past.database.fetch("SELECT id FROM contracts WHERE freelancer_id = %s", (party,))
+    (other, *_) = past.database.fetch("SELECT id FROM contracts WHERE freelancer_id <> %s", (party,))
+    for key, row in (("own", own), ("other", other)):
+        past.database.execute(
+            "INSERT INTO idempotency (owner, key, fingerprint, command_id, status, headers, body)"
+            " VALUES ('per_x', %s, %s, %s, 200, '{}', %s)",
+            (key, bytes(32), f"cmd_{key}", f'{{"contract_id":"{row["id"]}","description":"secret"}}'.encode()),
+        )
+    assert run(env, "ledger", "erase", party).returncode == 0
+    kept = {row["key"]: row["status"] for row in past.database.fetch("SELECT key, status FROM idempotency")}
+    assert (kept["own"], kept["other"]) == (None, 200)
+
+
+def test_somebody_who_was_invited_and_never_registered_is_erased(env: dict[str, str], past: Ledger) -> None:
+    invited = past.vault.identify("fre", "invited@example.com")
+    head = past.log.head()
+    erased = run(env, "ledger", "erase", invited)
+    assert erased.returncode == 0, erased.stderr
+    assert past.database.fetch("SELECT FROM identities WHERE id = %s", (invited,)) == []
+    assert past.log.head() == head
+
+
 @pytest.mark.parametrize("party", ["fre_aaaaaaaaaaaaaaaaaaaa", "con_aaaaaaaaaaaaaaaaaaaa", "nobody"])
 def test_nobody_else_is_erased(env: dict[str, str], past: Ledger, party: str) -> None:
     head = past.log.head()

@@ -1,8 +1,10 @@
 """Each resource, as it is used: what the fields say after each step. `Web` checks every answer against its declared shape."""
 
-from typing import Any
+from typing import Any, cast
 
 from ledger.store.erasure import erase_texts
+from ledger.store.log import LedgerLog
+from replay.verify.integrity import IntegrityWatch
 from tests.api.world import FREELANCER_EMAIL, OPERATOR_KEY, Web, World, build, offer_of, party
 from tests.conftest import Server
 
@@ -438,3 +440,44 @@ def test_auditors_ask_whether_the_log_is_intact_and_fetch_the_checkpoints(own_wo
     assert kept["data"][0]["hash"] == first["hash"]
     assert len(bytes.fromhex(kept["public_key"])) == 32
     assert web.ok("GET", "/v1/audit/integrity")["checkpoints"] == 1
+    for signed in (2, 3):
+        web.ok(
+            "POST", f"/v1/contracts/{own_world.contracts['hourly']['id']}/bonuses", own_world.client_key, {"amount": 5}
+        )
+        web.ledger.checkpoints.write(web.ledger.log, web.ledger.clock)
+        assert web.ok("GET", "/v1/audit/integrity")["checkpoints"] == signed
+    assert web.ledger.checkpoints.last() == [*web.ledger.checkpoints.all()][-1]
+
+
+def test_what_is_signed_while_the_log_is_looked_at_is_no_break(own_world: World) -> None:
+    ledger, web = own_world.web.ledger, own_world.web
+
+    class Busy:
+        """The log, which goes on and is signed right after its head was read."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(ledger.log, name)
+
+        def head_hash(self) -> tuple[int, bytes]:
+            head = ledger.log.head_hash()
+            path = f"/v1/contracts/{own_world.contracts['hourly']['id']}/bonuses"
+            web.ok("POST", path, own_world.client_key, {"amount": 5})
+            ledger.checkpoints.write(ledger.log, ledger.clock)
+            return head
+
+    watch = IntegrityWatch(cast(LedgerLog, Busy()), ledger.checkpoints, ledger.clock)
+    looks = [watch.look() for _ in range(3)]
+    assert [(one.status, one.checkpoints) for one in looks] == [("intact", 0), ("intact", 1), ("intact", 2)]
+
+
+def test_a_checkpoint_that_was_written_over_breaks_the_integrity(own_world: World) -> None:
+    web, ledger = own_world.web, own_world.web.ledger
+    ledger.checkpoints.write(ledger.log, ledger.clock)
+    assert web.ok("GET", "/v1/audit/integrity")["status"] == "intact"
+    web.ok("POST", f"/v1/contracts/{own_world.contracts['hourly']['id']}/bonuses", own_world.client_key, {"amount": 5})
+    made = ledger.checkpoints.write(ledger.log, ledger.clock)
+    assert made is not None
+    file = ledger.checkpoints.folder / "checkpoints.jsonl"
+    file.write_text(file.read_text().replace(made.hash, made.hash[::-1]))
+    broken = web.ok("GET", "/v1/audit/integrity")
+    assert (broken["status"], broken["first_bad_position"]) == ("broken", made.position)

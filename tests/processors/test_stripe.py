@@ -8,8 +8,11 @@ import structlog
 from pydantic import SecretStr
 
 from ledger.bootstrap import open_ledger
+from ledger.events import WithdrawalFailed
 from ledger.processors.protocol import OutcomeUnknown, Request
 from ledger.processors.stripe import StripeProcessor
+from ledger.store.erasure import erase_texts
+from tests.conftest import Server
 from tests.databases import MONDAY
 from tests.processes import together
 from tests.processors.conftest import ASK_AGAIN, World
@@ -303,6 +306,32 @@ def test_a_destination_that_stripe_does_not_know_fails(world: World) -> None:
     world.play.withdraw(30_000)
     world.work()
     assert world.play.balance() == (0, 50_000, 0)
+
+
+def failures(world: World) -> list[str]:
+    """Why withdrawals failed."""
+    events = [stored.event for stored in world.ledger.log.read_all()]
+    return [event.failure for event in events if isinstance(event, WithdrawalFailed)]
+
+
+def test_what_is_no_account_of_stripe_is_not_asked_for(world: World) -> None:
+    world.released()
+    world.play.bank("ba_test")
+    world.play.withdraw(30_000)
+    world.work()
+    assert world.play.balance() == (0, 50_000, 0)
+    assert failures(world) == ["no_account_of_stripe"]
+
+
+def test_a_withdrawal_whose_freelancer_is_erased_before_stripe_is_asked_comes_back(
+    world: World, server: Server
+) -> None:
+    world.released()
+    world.play.withdraw(30_000)
+    erase_texts(server.admin_url_of(world.ledger.database.url), world.play.freelancer)
+    world.work()
+    assert world.play.balance() == (0, 50_000, 0)
+    assert failures(world) == ["no_account_of_stripe"]
 
 
 # What is kept to ourselves

@@ -8,7 +8,7 @@ from replay.verify.findings import Findings
 
 
 class CheckpointCheck:
-    """Reads the checkpoints when it is made; each is compared when the log comes to its position."""
+    """Reads the checkpoints when it is made, and those since on demand; each is compared when the log comes to its position."""
 
     def __init__(self, checkpoints: Checkpoints | None, findings: Findings) -> None:
         self._findings = findings
@@ -17,14 +17,18 @@ class CheckpointCheck:
         self.agreed_to = 0
         """The last position at which the log is the one that was signed."""
         self.disagreed_at: int | None = None
-        if checkpoints is not None:
-            self._read(checkpoints)
+        self._checkpoints, self._offset = checkpoints, 0
+        self.read_on()
 
-    def _read(self, checkpoints: Checkpoints) -> None:
-        key_file = checkpoints.folder / PUBLIC_KEY_FILE
+    def read_on(self) -> None:
+        """What was signed since. Signatures are verified once."""
+        if self._checkpoints is None:
+            return
+        key_file = self._checkpoints.folder / PUBLIC_KEY_FILE
         try:
             key = bytes.fromhex(key_file.read_text(encoding="ascii")) if key_file.exists() else b""
-            for one in checkpoints.all():
+            signed, self._offset = self._checkpoints.since(self._offset)
+            for one in signed:
                 if is_signed_by(one, key):
                     self._ahead.setdefault(one.position, []).append(one)
                 else:
