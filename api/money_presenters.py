@@ -4,6 +4,7 @@ from api.presenters import Json, Texts, Wanted, text_of
 from ledger import ids
 from ledger.aggregates.freelancer import Freelancer, Withdrawal
 from ledger.aggregates.payout import Payout, Reversal
+from ledger.projections.statements import amount_of, line_id
 from ledger.store.funds import BalanceView, Line, Totals
 
 OBJECTION = "obj"
@@ -112,13 +113,13 @@ def buckets(view: BalanceView) -> Json:
 
 
 def line(one: Line) -> Json:
-    """A statement line. `amount` is what it changed: pending for a charge, available for all that moves what can be withdrawn."""
+    """A statement line."""
     of_payout, of_withdrawal = (ids.kind_of(one.subject) == prefix for prefix in (ids.PAYOUT, ids.WITHDRAWAL))
     return {
-        "id": f"btx_{one.position}_{one.currency}",
+        "id": line_id(one.position, one.currency),
         "object": "balance_transaction",
         "type": one.type,
-        "amount": one.available_change or one.pending_change or one.in_transit_change,
+        "amount": amount_of(one.pending_change, one.available_change, one.in_transit_change),
         "currency": one.currency,
         "occurred_at": one.occurred_at,
         "recorded_at": one.recorded_at,

@@ -88,7 +88,7 @@ def problem_of(error: Exception) -> ApiProblem:
                 "contention", "others kept writing to the same objects and nothing was written: send it again"
             )
         case RequestValidationError():
-            return invalid_request([_field_error(one) for one in error.errors()])
+            return invalid_request([_field_error(one, error.body) for one in error.errors()])
         case HTTPException():
             return _of_http(error)
         case psycopg.OperationalError() | psycopg.InterfaceError() | OperationalError() | InterfaceError():
@@ -97,12 +97,32 @@ def problem_of(error: Exception) -> ApiProblem:
     return ApiProblem(500, "internal_error", f"{detail} with an Idempotency-Key")
 
 
-def _field_error(error: Mapping[str, Any]) -> FieldError:
+def _field_error(error: Mapping[str, Any], body: Any) -> FieldError:
     """Without the input, which pydantic would repeat."""
     kind = str(error["type"])
-    location = error["loc"][:1] if kind == "json_invalid" else error["loc"]
+    location = error["loc"][:1] if kind == "json_invalid" else _in_body(error["loc"], body)
     message = "is not valid JSON" if kind == "json_invalid" else _message(error)
     return FieldError(".".join(str(part)[:64] for part in location), message, kind)
+
+
+def _in_body(location: Sequence[int | str], body: Any) -> list[int | str]:
+    """Where in what was sent. Where there are several kinds of an object, pydantic puts the kind into the path as well."""
+    where, *parts = location
+    path: list[int | str] = [where]
+    at = body if where == "body" else None
+    for number, part in enumerate(parts, 1):
+        is_kind = isinstance(at, dict) and part not in at and number < len(parts)
+        if not is_kind:
+            path.append(part)
+            at = _part(at, part)
+    return path
+
+
+def _part(at: Any, name: int | str) -> Any:
+    """Of an object or a list; None where there is none."""
+    if isinstance(at, dict):
+        return at.get(name)
+    return at[name] if isinstance(at, list) and isinstance(name, int) and name < len(at) else None
 
 
 def _message(error: Mapping[str, Any]) -> str:

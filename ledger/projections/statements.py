@@ -55,6 +55,16 @@ class Statements:
                 _insert(rows, line)
 
 
+def line_id(position: int, currency: str) -> str:
+    """The id of a line: an event has at most one in a currency."""
+    return f"btx_{position}_{currency}"
+
+
+def amount_of(pending_change: int, available_change: int, in_transit_change: int) -> int:
+    """What a line says of itself in one number: pending for a charge, available for all that moves what can be withdrawn."""
+    return available_change or pending_change or in_transit_change
+
+
 def _insert(rows: Rows, line: Row) -> None:
     previous, later = rows.insert(TABLE.name, line)
     for bucket, change in CHANGES:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ledger import ids, postings
 from ledger.projections.rows import Record, Row, Rows
-from ledger.projections.statements import TABLE, Statements
+from ledger.projections.statements import TABLE, Statements, amount_of, line_id
 from ledger.store.log import Stored
 from ledger.upcasters import UPCASTERS
 from replay.balances import Money, movements
@@ -162,9 +162,9 @@ def _line(row: Row) -> Line:
     shared = ("currency", "occurred_at", "recorded_at", "position")
     changes = tuple(f"{bucket}_change" for bucket in postings.BUCKETS)
     return Line(
-        id=f"btx_{row['position']}_{row['currency']}",
+        id=line_id(row["position"], row["currency"]),
         type=row["type"],
-        amount=row["available_change"] or row["pending_change"] or row["in_transit_change"],
+        amount=amount_of(*(row[change] for change in changes)),
         **named,
         **{name: row[name] for name in (*shared, *changes, *postings.BUCKETS)},
     )

@@ -436,3 +436,29 @@ def test_random_bytes_in_the_path_are_404(world: World) -> None:
         answer = world.web.send("GET" if "submit" not in path else "POST", path, world.freelancer_key)
         assert answer.status_code == 404
         check_problem(answer)
+
+
+@pytest.mark.parametrize("kind", ["hourly", "fixed_rate", "milestone", "single_payment"])
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"freelancer_email": "nobody"}, "body.freelancer_email"),
+        ({"freelancer_email": ...}, "body.freelancer_email"),
+        ({"surprise": 1}, "body.surprise"),
+        ({"classification": {"by": "client_decision", "outcome": "x"}}, "body.classification.outcome"),
+        ({"classification": {"by": "client_decision"}}, "body.classification.outcome"),
+        ({"classification": {"by": "x"}}, "body.classification"),
+        ({"kind": "x"}, "body"),
+    ],
+)
+def test_the_field_is_named_as_it_was_sent(world: World, kind: str, change: dict[str, Any], field: str) -> None:
+    sent = {name: value for name, value in {**offer_of(kind), **change}.items() if value is not ...}
+    refused = world.web.refused(422, "validation_error", "POST", "/v1/contracts", world.client_key, body=sent)
+    assert [one["field"] for one in refused["errors"]] == [field]
+
+
+def test_the_field_of_an_item_is_named_by_its_number(world: World) -> None:
+    milestones = [{"description": "one", "amount": 5}, {"description": "two", "amount": 0}, {"amount": 5}]
+    sent = offer_of("milestone", milestones=milestones)
+    refused = world.web.refused(422, "validation_error", "POST", "/v1/contracts", world.client_key, body=sent)
+    assert [one["field"] for one in refused["errors"]] == ["body.milestones.1.amount", "body.milestones.2.description"]
