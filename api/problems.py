@@ -1,6 +1,6 @@
 """Problems as the caller sees them: `application/problem+json` (RFC 9457) with a stable `code`.
 
-Every refusal, wherever it is raised, becomes an answer here. What the caller sent is never repeated in it.
+Every refusal, wherever it is raised, becomes an answer here. Of what the caller sent, only ids are repeated in it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -184,7 +184,7 @@ class Notes:
 
 
 class Sender:
-    """Sends each request until it is answered; 429, 503, 507, 409 `idempotency_in_progress` and no answer mean: again."""
+    """Sends each request until it is answered; 429, 503, 409 `idempotency_in_progress` and no answer mean: again."""
 
     def __init__(self, url: str, notes: Notes, name: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, limits=LIMITS)
@@ -233,7 +233,7 @@ class Sender:
 
     def _is_final(self, answer: httpx.Response) -> bool:
         code = answer.json().get("code", "") if answer.content else ""
-        if answer.status_code in (429, 503, 507):
+        if answer.status_code in (429, 503):
             if answer.status_code != 429:
                 self._notes.refused.append((answer.status_code, code))
             if not answer.headers.get("retry-after", "").isdigit():
