@@ -30,14 +30,6 @@ class Linked(NamedTuple):
     runs: tuple[Run, ...]
 
 
-def leaf_of(position: int, version: int, stream: str, topic: str, state: bytes) -> bytes:
-    """An event's own 32 bytes of the chain (docs/chain.md)."""
-    parts = [b"\x00", position.to_bytes(8, "big"), version.to_bytes(8, "big")]
-    for part in (stream.encode(), topic.encode(), state):
-        parts += [len(part).to_bytes(8, "big"), part]
-    return sha256(b"".join(parts)).digest()
-
-
 def linked(
     log: EventSource,
     positions: Sequence[int],
@@ -59,7 +51,8 @@ def linked(
             if stored.position in wanted:
                 events.append(_event(previous or chain.START, stored))
             elif stored.position > group[0]:
-                leaves.append(leaf_of(stored.position, stored.version, stored.stream, stored.topic, stored.state).hex())
+                leaf = chain.leaf(stored.position, stored.version, stored.stream, stored.topic, stored.state)
+                leaves.append(leaf.hex())
             previous = stored.hash
             if on_events:
                 on_events(1)
