@@ -25,6 +25,8 @@ def show_report(report: Report) -> None:
         show(f"Proof: up to {report.checkpoints} signed checkpoint(s)")
     else:
         show(f"Chain head: {report.head_hash}, {report.checkpoints} signed checkpoint(s) agree")
+    if report.source != "live":
+        show(f"Signed by: {report.public_key or 'nobody'}")
     if texts := _texts(report):
         show(f"Texts: {texts}")
     if report.totals or not report.not_verified:
