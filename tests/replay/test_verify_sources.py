@@ -20,7 +20,7 @@ from ledger.upcasters import UPCASTERS
 from replay.archive import manifest as archive_manifest
 from replay.archive.source import open_archive
 from replay.archive.writing import archive
-from replay.case.file import CaseFile, redact, render
+from replay.case.file import CaseFile, parse, redact, render
 from replay.case.making import make_case, signing_key
 from replay.live import Live
 from replay.values import plain
@@ -441,6 +441,21 @@ def test_a_forgery_says_without_a_key_who_signed_it_and_that_nobody_knows_whose_
     report = json.loads(replay("verify", "--source", str(forged[what]), "--json").stdout)
     assert report["public_key"] == FORGERS_KEY
     assert sum("whose key this is" in one for one in report["not_verified"]) == 1
+
+
+def test_a_case_without_a_proof_is_not_said_to_stand_in_the_chain(
+    forged: dict[str, Path], genuine: dict[str, Path], replay: Replay
+) -> None:
+    shown = replay("verify", "--source", str(forged["case"])).stdout
+    assert "its events stand in the chain" not in shown
+    count = len(parse(forged["case"].read_bytes()).case.events)
+    assert f"Not looked at: the way of {count} event(s) to a signed checkpoint" in shown
+    assert (
+        f"OK: the case is what was signed, and every invariant of its payouts holds; that {count} of its {count} events"
+        " stand in the chain is the signer's word."
+    ) in shown
+    shown = replay("verify", "--source", str(genuine["case"])).stdout
+    assert "OK: the case is what was signed, its events stand in the chain, and every invariant" in shown
 
 
 @BOTH
