@@ -132,7 +132,8 @@ def require_proved(file: CaseFile) -> int:
         before = one
     if file.case.as_of is None and file.case.known_at is None:
         _require_whole(file.case.events)
-    return sum(_follow(run, events, file.signature.key) for run in file.case.proof)
+    # an event on two ways to a checkpoint is one
+    return len(set().union(*(_follow(run, events, file.signature.key) for run in file.case.proof)))
 
 
 def _require_whole(events: Sequence[CaseEvent]) -> None:
@@ -152,9 +153,9 @@ def _after(one: CaseEvent) -> bytes:
     return chain.link(previous, one.position, one.version, one.stream, one.topic, one.state.encode())
 
 
-def _follow(run: Run, events: dict[int, CaseEvent], key: str) -> int:
-    """Along the leaves to the checkpoint; how many of the case's events that passed."""
-    checkpoint, passed = run.checkpoint, 0
+def _follow(run: Run, events: dict[int, CaseEvent], key: str) -> set[int]:
+    """Along the leaves to the checkpoint; the positions of the case's events that it passed."""
+    checkpoint, passed = run.checkpoint, set()
     if not is_signed_by(checkpoint, bytes.fromhex(key)):
         raise CaseBroken(f"the checkpoint at position {checkpoint.position} is not signed by the key of this file")
     leaves = iter(bytes.fromhex(run.leaves[at : at + 64]) for at in range(0, len(run.leaves), 64))
@@ -166,7 +167,8 @@ def _follow(run: Run, events: dict[int, CaseEvent], key: str) -> int:
         if own is not None:
             if own.previous != head.hex():
                 raise CaseBroken(f"position {position} does not follow on what stands before it")
-            head, passed = bytes.fromhex(own.hash), passed + 1
+            head = bytes.fromhex(own.hash)
+            passed.add(position)
             continue
         leaf = next(leaves, None)
         if leaf is None:
