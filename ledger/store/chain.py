@@ -11,10 +11,14 @@ START = bytes(32)
 _THREE = Struct(">QQQ").pack
 
 
-def link(previous: bytes, position: int, version: int, stream: str, topic: str, state: bytes) -> bytes:
-    """The head of the chain after one more event: 32 bytes. Raises struct.error for a version that no event has."""
+def leaf(position: int, version: int, stream: str, topic: str, state: bytes) -> bytes:
+    """An event's own 32 bytes of the chain. Raises struct.error for a version that no event has."""
     stream_bytes, topic_bytes = stream.encode(), topic.encode()
     place = _THREE(position, version, len(stream_bytes))
     topic_length, state_length = len(topic_bytes).to_bytes(8, "big"), len(state).to_bytes(8, "big")
-    leaf = sha256(b"".join((b"\x00", place, stream_bytes, topic_length, topic_bytes, state_length, state))).digest()
-    return sha256(b"\x01" + previous + leaf).digest()
+    return sha256(b"".join((b"\x00", place, stream_bytes, topic_length, topic_bytes, state_length, state))).digest()
+
+
+def link(previous: bytes, position: int, version: int, stream: str, topic: str, state: bytes) -> bytes:
+    """The head of the chain after one more event: 32 bytes. Raises struct.error for a version that no event has."""
+    return sha256(b"\x01" + previous + leaf(position, version, stream, topic, state)).digest()

@@ -100,16 +100,21 @@ def _contradiction(manifest: Manifest) -> str | None:
         return None
     if heads.get(signed.position) != signed.hash:
         return f"its checkpoint is of another chain: at position {signed.position} it has the hash {signed.hash}"
-    if not is_signed_by(signed, _key(manifest.public_key)):
+    if not is_signed_by(signed, _key(manifest)):
         return f"the signature of its checkpoint at position {signed.position} is not its key's"
     return None
 
 
-def _key(public_key: str | None) -> bytes:
+def _key(manifest: Manifest) -> bytes:
     try:
-        return bytes.fromhex(public_key or "")
+        return bytes.fromhex(manifest.public_key or "")
     except ValueError:
         return b""
+
+
+def signer(manifest: Manifest) -> str | None:
+    """The key, in hex, that the checkpoint of a manifest that was read is signed with; without a checkpoint it is nobody's."""
+    return None if manifest.checkpoint is None else _key(manifest).hex()
 
 
 def _require_file(folder: Path, one: ArchiveFile) -> None:

@@ -30,14 +30,6 @@ class Linked(NamedTuple):
     runs: tuple[Run, ...]
 
 
-def leaf_of(position: int, version: int, stream: str, topic: str, state: bytes) -> bytes:
-    """An event's own 32 bytes of the chain (docs/chain.md)."""
-    parts = [b"\x00", position.to_bytes(8, "big"), version.to_bytes(8, "big")]
-    for part in (stream.encode(), topic.encode(), state):
-        parts += [len(part).to_bytes(8, "big"), part]
-    return sha256(b"".join(parts)).digest()
-
-
 def linked(
     log: EventSource,
     positions: Sequence[int],
@@ -59,7 +51,8 @@ def linked(
             if stored.position in wanted:
                 events.append(_event(previous or chain.START, stored))
             elif stored.position > group[0]:
-                leaves.append(leaf_of(stored.position, stored.version, stored.stream, stored.topic, stored.state).hex())
+                leaf = chain.leaf(stored.position, stored.version, stored.stream, stored.topic, stored.state)
+                leaves.append(leaf.hex())
             previous = stored.hash
             if on_events:
                 on_events(1)
@@ -139,7 +132,8 @@ def require_proved(file: CaseFile) -> int:
         before = one
     if file.case.as_of is None and file.case.known_at is None:
         _require_whole(file.case.events)
-    return sum(_follow(run, events, file.signature.key) for run in file.case.proof)
+    # an event on two ways to a checkpoint is one
+    return len(set().union(*(_follow(run, events, file.signature.key) for run in file.case.proof)))
 
 
 def _require_whole(events: Sequence[CaseEvent]) -> None:
@@ -159,9 +153,9 @@ def _after(one: CaseEvent) -> bytes:
     return chain.link(previous, one.position, one.version, one.stream, one.topic, one.state.encode())
 
 
-def _follow(run: Run, events: dict[int, CaseEvent], key: str) -> int:
-    """Along the leaves to the checkpoint; how many of the case's events that passed."""
-    checkpoint, passed = run.checkpoint, 0
+def _follow(run: Run, events: dict[int, CaseEvent], key: str) -> set[int]:
+    """Along the leaves to the checkpoint; the positions of the case's events that it passed."""
+    checkpoint, passed = run.checkpoint, set()
     if not is_signed_by(checkpoint, bytes.fromhex(key)):
         raise CaseBroken(f"the checkpoint at position {checkpoint.position} is not signed by the key of this file")
     leaves = iter(bytes.fromhex(run.leaves[at : at + 64]) for at in range(0, len(run.leaves), 64))
@@ -173,7 +167,8 @@ def _follow(run: Run, events: dict[int, CaseEvent], key: str) -> int:
         if own is not None:
             if own.previous != head.hex():
                 raise CaseBroken(f"position {position} does not follow on what stands before it")
-            head, passed = bytes.fromhex(own.hash), passed + 1
+            head = bytes.fromhex(own.hash)
+            passed.add(position)
             continue
         leaf = next(leaves, None)
         if leaf is None:

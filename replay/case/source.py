@@ -74,6 +74,14 @@ def verify(file: CaseFile, key: str | None = None) -> int:
     if key is not None and file.signature.key != key:
         raise CaseBroken(f"it is signed by another key, {file.signature.key}: do not trust it")
     require_signed(file)
+    return require_contents(file)
+
+
+def require_contents(file: CaseFile) -> int:
+    """Of a file whose signature is good: proof, texts and result; how many events are shown to stand in the log that was signed.
+
+    Raises CaseBroken.
+    """
     proved = require_proved(file)
     require_texts(file)
     if digest_of(file.case.result) != file.case.result_sha256:

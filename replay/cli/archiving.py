@@ -38,7 +38,8 @@ def archive(
 ) -> None:
     """Appends the log's new events to Parquet files by month, with a signed checkpoint; stopped half way, the next run goes on.
 
-    The texts of the vault are not archived: an archive outlives their erasure. `replay verify --source FOLDER` verifies one.
+    The texts of the vault are not archived: an archive outlives their erasure. `replay verify --source FOLDER --key FILE`
+    verifies one.
     """
     from replay.archive.tables import show_archived
     from replay.archive.writing import archive as write

@@ -1,7 +1,8 @@
-"""What the options of `replay case` say: which file to read and to write, whose key, what is taken out."""
+"""What the options of `replay case` say: which file to read and to write, whose key (of an archive too), what is taken out."""
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,6 +13,14 @@ from replay.cli.common import UNUSABLE, fail
 from replay.sources import SourceUnavailable
 
 STDOUT = Path("-")
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="FILE|HEX",
+        help="The ledger's public key, which must have signed it: 64 hex digits, or their file.",
+    ),
+]
 
 
 def kinds_named(text: str) -> tuple[TextKind, ...]:

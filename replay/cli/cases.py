@@ -18,7 +18,7 @@ from replay.case.making import make_case
 from replay.case.opening import Opening, reopen
 from replay.case.result import UNFOLDABLE, recorded
 from replay.case.source import read
-from replay.cli.case_options import key_named, kinds_named, read_or_fail, write_or_fail
+from replay.cli.case_options import Key, key_named, kinds_named, read_or_fail, write_or_fail
 from replay.cli.common import (
     DIVERGENCE,
     UNUSABLE,
@@ -70,14 +70,6 @@ Target = Annotated[
         metavar="FILE",
         allow_dash=True,
         help="The file to write; it must not be there. Without it, or `-`: the standard output.",
-    ),
-]
-Key = Annotated[
-    str | None,
-    typer.Option(
-        "--key",
-        metavar="FILE|HEX",
-        help="The ledger's public key, which must have signed it: 64 hex digits, or their file.",
     ),
 ]
 AsTest = Annotated[

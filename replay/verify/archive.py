@@ -10,32 +10,35 @@ import pyarrow as pa
 from ledger.projections.rows import Record
 from ledger.store.log import Stored
 from replay.archive.columns import STORED
-from replay.archive.manifest import ArchiveFile, sha256_of
+from replay.archive.manifest import ArchiveFile, sha256_of, signer
 from replay.archive.source import ArchiveLog, ArchiveSource
 from replay.sources import SourceUnavailable
 from replay.texts import references
 from replay.verify.checks.checkpoints import CheckpointCheck
 from replay.verify.checks.columns import ColumnCheck
+from replay.verify.checks.signer import check_signer
 from replay.verify.checks.source_events import NO_PROJECTIONS, Events, Progress
 from replay.verify.checks.tampering import Tampering, at_break
 from replay.verify.findings import Report
 
 NO_TEXTS = "the texts: an archive holds none, so it does not say which of them were erased"
+UNSIGNED = "whose log this is: nothing in this archive is signed"
 
 
-def verify_archive(archive: ArchiveSource, *, on_events: Progress | None = None) -> Report:
+def verify_archive(archive: ArchiveSource, *, key: str | None = None, on_events: Progress | None = None) -> Report:
     """Its files against its manifest, then the log in them: chain, versions, the signed checkpoint, every invariant.
 
     The typed columns must say what the stored bytes say. The manifest itself, and the checkpoint's signature, were looked at
-    when it was opened. Raises SourceUnavailable for a file that is the one of the manifest and cannot be read; one that is not
-    is a finding.
+    when it was opened. `key`: the public key, in hex, that must have signed it, up to its end; whoever rewrites an archive signs
+    it with a key of their own. Raises SourceUnavailable for a file that is the one of the manifest and cannot be read; one that
+    is not is a finding.
     """
-    return _Verification(archive, on_events).run()
+    return _Verification(archive, key, on_events).run()
 
 
 class _Verification:
-    def __init__(self, archive: ArchiveSource, on_events: Progress | None) -> None:
-        self._archive, self._manifest, self._on_events = archive, archive.manifest, on_events
+    def __init__(self, archive: ArchiveSource, key: str | None, on_events: Progress | None) -> None:
+        self._archive, self._manifest, self._key, self._on_events = archive, archive.manifest, key, on_events
         self._log = ArchiveLog(archive.folder, archive.manifest, as_it_is=True)
         self._events = Events()
         self._findings = self._events.findings
@@ -45,7 +48,7 @@ class _Verification:
         self._texts = 0
 
     def run(self) -> Report:
-        whole = self._compare_files()
+        whole, unknown = self._compare_files(), self._compare_key()
         log = self._events.log
         try:
             for file in self._manifest.files:
@@ -64,8 +67,10 @@ class _Verification:
             "archive",
             log.hash.hex(),
             self._checkpoints.agreed,
-            self._left_out(),
+            [*self._left_out(), *unknown],
             texts={"unavailable": self._texts},
+            public_key=signer(self._manifest),
+            proved=self._checkpoints.agreed_to,
             tampering=self._tampering(),
         )
 
@@ -77,6 +82,26 @@ class _Verification:
                 whole = False
                 self._findings.add("file", f"{one.path} has another SHA-256 than the manifest says", position=one.first)
         return whole
+
+    def _compare_key(self) -> list[str]:
+        """What the trusted key has not signed is a finding; without one, answers what could not be looked at."""
+        signed, by = self._manifest.checkpoint, signer(self._manifest)
+        if signed is None or by is None:
+            if self._key is None:
+                return [UNSIGNED]
+            what = "nothing in it is signed, with the key that was asked for or another: do not trust it"
+            self._findings.add("file", what)
+            return []
+        unknown = check_signer(by, self._key, self._findings)
+        if left := self._manifest.position - signed.position:
+            if self._key is None:
+                unknown.append(
+                    f"whose the {left} event(s) after position {signed.position} are: no checkpoint signs them"
+                )
+            else:
+                what = f"no checkpoint signs the {left} event(s) from here on: do not trust them, or run `replay archive` again"
+                self._findings.add("file", what, position=signed.position + 1)
+        return unknown
 
     def _read(self, file: ArchiveFile) -> None:
         if not self._columns.begin(file, self._log.schema(file)):

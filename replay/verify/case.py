@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from replay.case.file import CaseBroken, CaseFile, texts_now
-from replay.case.source import source_of
-from replay.case.source import verify as require_intact
+from replay.case.file import CaseBroken, CaseFile, require_signed, texts_now
+from replay.case.source import require_contents, source_of
+from replay.verify.checks.signer import check_signer
 from replay.verify.checks.source_events import NO_PROJECTIONS, Events, Progress
 from replay.verify.findings import Report
 
@@ -13,15 +13,21 @@ NOT_IN_FILE = "the texts that are not in the file: it does not say whether the l
 BETWEEN = "what its payouts come to: a case made as of a time may lack events in between"
 
 
-def verify_case(file: CaseFile, *, on_events: Progress | None = None) -> Report:
+def verify_case(file: CaseFile, *, key: str | None = None, on_events: Progress | None = None) -> Report:
     """Signature, proof and texts as `replay case open` verifies them, then each event, and what the payouts come to.
 
-    The positions of a case have gaps: that its events stand in the log, the proof shows, up to the checkpoints in it.
+    The positions of a case have gaps: that its events stand in the log, the proof shows, up to the checkpoints in it. `key`: the
+    public key, in hex, that must have signed it; whoever makes up a case signs it with a key of their own.
     """
-    events = Events()
-    proved, stored = 0, list(source_of(file).log.read_all())
+    events, left_out = Events(), [NO_PROJECTIONS, OTHER_STREAMS]
+    signer, proved, stored = None, 0, list(source_of(file).log.read_all())
     try:
-        proved = require_intact(file)
+        require_signed(file)
+        signer = file.signature.key
+        left_out += check_signer(signer, key, events.findings)
+        proved = require_contents(file)
+        if proved < len(stored):
+            left_out.append(f"the way of {len(stored) - proved} event(s) to a signed checkpoint: it is not in the file")
     except CaseBroken as error:
         events.findings.add("file", str(error))
     whole = file.case.as_of is None
@@ -31,10 +37,9 @@ def verify_case(file: CaseFile, *, on_events: Progress | None = None) -> Report:
             on_events(1, len(stored))
     if whole:
         events.books.payouts.end(events.states())
-    left_out = [NO_PROJECTIONS, OTHER_STREAMS] + ([] if whole else [BETWEEN])
+    if not whole:
+        left_out.append(BETWEEN)
     statuses = Counter(texts_now(file).values())
     if statuses["redacted"] or statuses["unavailable"]:
         left_out.append(NOT_IN_FILE)
-    if proved < len(stored):
-        left_out.append(f"the way of {len(stored) - proved} event(s) to a signed checkpoint: it is not in the file")
-    return events.report("case", "", len(file.case.proof), left_out, texts=statuses)
+    return events.report("case", "", len(file.case.proof), left_out, texts=statuses, public_key=signer, proved=proved)

@@ -116,6 +116,9 @@ class Report:
     not hold is neither: `redacted` was taken out of a case, `withheld` is a token of a payment method, which no case holds, and
     of an `unavailable` one it is not known what became of it, as it is of an archive.
     `after`: the position behind which verifying began, 0 for the whole log. `not_verified`: what was not looked at, and why.
+    `public_key`: the one, in hex, that a case or the checkpoint of an archive is signed with, None where nothing is signed;
+    `proved`: how many events are shown to stand in a log whose head that key signed. Both are None of the live ledger, whose
+    key is known.
     """
 
     object: Literal["verification"]
@@ -127,6 +130,8 @@ class Report:
     events: int
     streams: int
     checkpoints: int
+    public_key: str | None = None
+    proved: int | None = None
     texts_intact: int
     texts_erased: int
     texts_redacted: int = 0

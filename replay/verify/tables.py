@@ -15,6 +15,11 @@ _OK = {
     " every invariant holds.",
     "case": "OK: the case is what was signed, its events stand in the chain, and every invariant of its payouts holds.",
 }
+_OK_PART = "OK: the chain of what was looked at is intact."
+_OK_UNPROVED = (
+    "OK: the case is what was signed, and every invariant of its payouts holds; that {} of its {} events stand in the chain is"
+    " the signer's word."
+)
 
 
 def show_report(report: Report) -> None:
@@ -25,6 +30,8 @@ def show_report(report: Report) -> None:
         show(f"Proof: up to {report.checkpoints} signed checkpoint(s)")
     else:
         show(f"Chain head: {report.head_hash}, {report.checkpoints} signed checkpoint(s) agree")
+    if report.source != "live":
+        show(f"Signed by: {report.public_key or 'nobody'}")
     if texts := _texts(report):
         show(f"Texts: {texts}")
     if report.totals or not report.not_verified:
@@ -32,12 +39,20 @@ def show_report(report: Report) -> None:
     for one in report.not_verified:
         show(f"Not looked at: {one}.")
     if report.ok:
-        part = report.source == "live" and report.not_verified
-        show("OK: the chain of what was looked at is intact." if part else _OK[report.source])
+        show(_all_well(report))
     else:
         _show_findings(report.finding_count, report.findings)
         if report.tampering is not None:
             show(f"What was done: {report.tampering.what}.")
+
+
+def _all_well(report: Report) -> str:
+    if report.source == "live" and report.not_verified:
+        return _OK_PART
+    unproved = report.events - (report.proved or 0)
+    if report.source == "case" and unproved:
+        return _OK_UNPROVED.format(unproved, report.events)
+    return _OK[report.source]
 
 
 def _texts(report: Report) -> str:

@@ -41,6 +41,7 @@ def environment(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with open_ledger(sandbox(url, tmp_path).model_copy(update=begin)) as ledger:
         dispute.tell(ledger)
     (tmp_path / "desk").mkdir()
+    (tmp_path / "desk" / PUBLIC_KEY_FILE).write_text(public.hex() + "\n")  # as whoever verifies a case has got it
     monkeypatch.chdir(tmp_path / "desk")
     yield {"LEDGER_DATABASE_URL": url, "LEDGER_CHECKPOINT_DIR": str(checkpoints)}
     server.drop(url)

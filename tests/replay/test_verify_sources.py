@@ -20,8 +20,8 @@ from ledger.upcasters import UPCASTERS
 from replay.archive import manifest as archive_manifest
 from replay.archive.source import open_archive
 from replay.archive.writing import archive
-from replay.case.file import CaseFile, redact, render
-from replay.case.making import make_case
+from replay.case.file import CaseFile, parse, redact, render
+from replay.case.making import make_case, signing_key
 from replay.live import Live
 from replay.values import plain
 from replay.verify.archive import verify_archive
@@ -31,6 +31,7 @@ from replay.verify.live import verify
 from tests.properties.everything import golden
 from tests.replay.archives import Log
 from tests.replay.conftest import Copy, Replay
+from tests.replay.forging import FORGERS_KEY, forged_archive, forgers, signed_by
 from tests.replay.story import ADA, contract, payout
 
 Rows = list[dict[str, Any]]
@@ -383,6 +384,160 @@ def test_a_case_that_is_not_what_was_signed_is_a_finding(case: CaseFile) -> None
     report = verify_case(msgspec.structs.replace(case, case=msgspec.structs.replace(case.case, events=events)))
     assert report.findings[0].check == "file"
     assert any(one.account == payout("Logo") and one.minor_units == 1 for one in report.findings)
+
+
+# Whose key it is
+
+
+def written(case: CaseFile, file: Path) -> Path:
+    file.write_bytes(render(case))
+    return file
+
+
+@pytest.fixture
+def forged(signed: Live, tmp_path: Path) -> dict[str, Path]:
+    """An archive and a case without a proof, made by somebody who has the log and not its key."""
+    folder = forged_archive(signed.log, tmp_path / "forged")
+    made = make_case(open_archive(folder), contract("Logo"), forgers(tmp_path / "forger"))
+    assert made is not None
+    assert made.case.proof == ()
+    return {"archive": folder, "case": written(made, tmp_path / "forged.case.json")}
+
+
+@pytest.fixture
+def genuine(folder: Path, case: CaseFile, tmp_path: Path) -> dict[str, Path]:
+    return {"archive": folder, "case": written(case, tmp_path / "genuine.case.json")}
+
+
+BOTH = pytest.mark.parametrize("what", ["archive", "case"])
+
+
+@BOTH
+def test_a_forgery_is_found_by_the_ledger_s_key(
+    forged: dict[str, Path], signed: Live, replay: Replay, what: str
+) -> None:
+    public = str(signed.checkpoints.folder / "public-key")
+    result = replay("verify", "--source", str(forged[what]), "--key", public, "--json")
+    assert result.exit_code == 1, result.output
+    report = json.loads(result.stdout)
+    (found,) = report["findings"]
+    assert (found["check"], found["position"]) == ("file", None)
+    assert found["what"] == f"it is signed by another key, {FORGERS_KEY}: do not trust it"
+    assert report["public_key"] == FORGERS_KEY
+    shown = replay("verify", "--source", str(forged[what]), "--key", public).stdout
+    assert "NOT OK: 1 divergence(s)" in shown
+    assert FORGERS_KEY in shown
+
+
+@BOTH
+def test_a_forgery_says_without_a_key_who_signed_it_and_that_nobody_knows_whose_key_that_is(
+    forged: dict[str, Path], replay: Replay, what: str
+) -> None:
+    """It is whole in itself: nothing in it can show that it is another's."""
+    shown = replay("verify", "--source", str(forged[what])).stdout
+    assert f"Signed by: {FORGERS_KEY}\n" in shown
+    assert "Not looked at: whose key this is" in shown
+    assert "compare it with the ledger's public key, or give --key" in shown
+    report = json.loads(replay("verify", "--source", str(forged[what]), "--json").stdout)
+    assert report["public_key"] == FORGERS_KEY
+    assert sum("whose key this is" in one for one in report["not_verified"]) == 1
+
+
+def test_a_case_without_a_proof_is_not_said_to_stand_in_the_chain(
+    forged: dict[str, Path], genuine: dict[str, Path], replay: Replay
+) -> None:
+    shown = replay("verify", "--source", str(forged["case"])).stdout
+    assert "its events stand in the chain" not in shown
+    count = len(parse(forged["case"].read_bytes()).case.events)
+    assert f"Not looked at: the way of {count} event(s) to a signed checkpoint" in shown
+    assert (
+        f"OK: the case is what was signed, and every invariant of its payouts holds; that {count} of its {count} events"
+        " stand in the chain is the signer's word."
+    ) in shown
+    shown = replay("verify", "--source", str(genuine["case"])).stdout
+    assert "OK: the case is what was signed, its events stand in the chain, and every invariant" in shown
+
+
+@BOTH
+def test_what_the_ledger_s_key_signed_is_no_finding_and_nothing_is_left_to_compare(
+    genuine: dict[str, Path], signed: Live, replay: Replay, what: str
+) -> None:
+    file = signed.checkpoints.folder / "public-key"
+    key = file.read_text().strip()
+    for given in (str(file), key, key.upper()):
+        result = replay("verify", "--source", str(genuine[what]), "--key", given, "--json")
+        assert result.exit_code == 0, result.output
+        report = json.loads(result.stdout)
+        assert (report["ok"], report["public_key"]) == (True, key)
+        assert not any("whose key this is" in one for one in report["not_verified"])
+        assert report["proved"] == report["events"]
+
+
+def test_a_key_that_is_written_otherwise_is_the_same_key(folder: Path) -> None:
+    manifest = archive_manifest.read(folder)
+    key = manifest.public_key
+    assert key is not None
+    archive_manifest.write(folder, msgspec.structs.replace(manifest, public_key=key.upper()))
+    report = verify_archive(open_archive(folder), key=key)
+    assert (report.ok, report.public_key) == (True, key)
+
+
+def test_an_archive_without_a_checkpoint_says_that_nothing_in_it_is_signed(folder: Path, replay: Replay) -> None:
+    """It names a key all the same; whoever takes a checkpoint out must not get past --key."""
+    manifest = archive_manifest.read(folder)
+    archive_manifest.write(folder, msgspec.structs.replace(manifest, checkpoint=None))
+    report = report_of(folder)
+    assert (report.ok, report.public_key, report.proved) == (True, None, 0)
+    assert any("nothing in this archive is signed" in one for one in report.not_verified)
+    assert not any("whose key this is" in one for one in report.not_verified)
+    assert "Signed by: nobody\n" in replay("verify", "--source", str(folder)).stdout
+    (found,) = verify_archive(open_archive(folder), key=manifest.public_key).findings
+    assert (found.check, found.what) == (
+        "file",
+        "nothing in it is signed, with the key that was asked for or another: do not trust it",
+    )
+
+
+def test_events_after_the_last_signed_checkpoint_of_an_archive_are_anybody_s(
+    signed: Live, folder: Path, tmp_path: Path
+) -> None:
+    """As a run that was killed leaves them, or a forger who goes on from where the ledger signed."""
+    manifest = archive_manifest.read(folder)
+    log = Log(())
+    log.rows = list(signed.log.read_all())
+    first = signed_by(signing_key(signed, signed.checkpoints), log.up_to(manifest.files[0].last))
+    archive(log, tmp_path / "killed", checkpoint=first, public_key=signed.checkpoints.public_key())
+    archive(log, tmp_path / "killed")
+    report = report_of(tmp_path / "killed")
+    left = log.head() - first.position
+    assert (report.ok, report.proved) == (True, first.position)
+    assert f"whose the {left} event(s) after position {first.position} are: no checkpoint signs them" in (
+        report.not_verified
+    )
+    (found,) = verify_archive(open_archive(tmp_path / "killed"), key=report.public_key).findings
+    assert (found.check, found.position) == ("file", first.position + 1)
+    assert found.what == (
+        f"no checkpoint signs the {left} event(s) from here on: do not trust them, or run `replay archive` again"
+    )
+
+
+def test_who_signed_a_case_is_not_said_where_nobody_signed_it(case: CaseFile) -> None:
+    changed = msgspec.structs.replace(case, case=msgspec.structs.replace(case.case, rule_version=7))
+    report = verify_case(changed, key=case.signature.key)
+    assert report.findings[0].what.startswith("the signature is not that of this case")
+    assert report.public_key is None
+
+
+def test_the_key_of_the_live_ledger_is_known_and_none_is_taken(replay: Replay) -> None:
+    result = replay("verify", "--key", FORGERS_KEY)
+    assert result.exit_code == 2
+    assert "--key is for an archive or a case file: name it with --source" in " ".join(result.stderr.split())
+
+
+@BOTH
+def test_what_is_no_key_is_refused(genuine: dict[str, Path], replay: Replay, what: str) -> None:
+    for nonsense in ("hello", "zz" * 32):
+        assert replay("verify", "--source", str(genuine[what]), "--key", nonsense).exit_code == 2
 
 
 # The command

@@ -76,6 +76,8 @@ class Events:
         not_verified: Sequence[str],
         *,
         texts: Mapping[TextStatus, int],
+        public_key: str | None,
+        proved: int,
         tampering: Tampering | None = None,
     ) -> Report:
         """`texts`: how many there are of each status."""
@@ -90,6 +92,8 @@ class Events:
             events=self._read,
             streams=len(self._streams),
             checkpoints=checkpoints,
+            public_key=public_key,
+            proved=proved,
             texts_intact=texts.get("given", 0),
             texts_erased=texts.get("erased", 0),
             texts_redacted=texts.get("redacted", 0),

@@ -123,6 +123,12 @@ def test_the_proof_holds_against_the_signer(resigned: Callable[..., CaseFile], w
         reopen(resigned(change))
 
 
+def test_an_event_that_is_proved_twice_is_proved_once(resigned: Callable[..., CaseFile]) -> None:
+    """Otherwise the signer could make up for events without a proof."""
+    twice = resigned(lambda case: {"proof": (*case.proof, *case.proof)})
+    assert reopen(twice).proved == len(twice.case.events)
+
+
 def test_signed_again_by_a_stranger_it_leads_to_no_checkpoint_of_theirs(small: bytes) -> None:
     file = parse(small)
     with pytest.raises(LedgerError, match="not signed by the key of this file"):
