@@ -1,12 +1,16 @@
 """E-mail: handed to an SMTP server, or kept as files where there is none."""
 
 import smtplib
+import ssl
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+TIMEOUT_SECONDS = 10
 
 
 class Mailer(Protocol):
@@ -40,14 +44,36 @@ class FolderMailer:
 
 
 class SmtpMailer:
-    """`smtp://user:password@host:port`, or `smtps://…` for TLS from the start."""
+    """`smtps://user:password@host:port` for TLS from the start, or `smtp://…`: by STARTTLS, where the server offers it.
+
+    A server whose certificate does not prove that it is that host gets nothing.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
+        self._host = self._url.hostname or "localhost"
+        self._tls = ssl.create_default_context()  # without one smtplib believes any certificate
 
     def send(self, message: EmailMessage) -> None:
-        kind = smtplib.SMTP_SSL if self._url.scheme == "smtps" else smtplib.SMTP
-        with kind(self._url.hostname or "localhost", self._url.port or 0, timeout=10) as server:
+        with self._connect() as server:
+            if self._url.scheme != "smtps":
+                self._encrypt(server)
             if self._url.username:
                 server.login(unquote(self._url.username), unquote(self._url.password or ""))
             server.send_message(message)
+
+    def _connect(self) -> smtplib.SMTP:
+        where = self._host, self._url.port or 0
+        if self._url.scheme == "smtps":
+            return smtplib.SMTP_SSL(*where, timeout=TIMEOUT_SECONDS, context=self._tls)
+        return smtplib.SMTP(*where, timeout=TIMEOUT_SECONDS)
+
+    def _encrypt(self, server: smtplib.SMTP) -> None:
+        """A password goes in plain text to a relay on this machine, and nowhere else."""
+        server.ehlo_or_helo_if_needed()
+        if server.has_extn("starttls"):
+            server.starttls(context=self._tls)
+        elif self._url.username and self._host not in LOOPBACK:
+            raise smtplib.SMTPNotSupportedError(
+                f"{self._host} offers no STARTTLS, and a password does not go there in plain text: use smtps://"
+            )
