@@ -4,13 +4,19 @@ import smtplib
 import ssl
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime
+from email.utils import format_datetime, getaddresses
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from ledger.errors import LedgerError
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TIMEOUT_SECONDS = 10
+
+
+class NotAnAddress(LedgerError):
+    """Nothing can be sent to this recipient, whom it does not name."""
 
 
 class Mailer(Protocol):
@@ -19,8 +25,27 @@ class Mailer(Protocol):
     def send(self, message: EmailMessage) -> None: ...
 
 
+def is_address(text: str) -> bool:
+    """Whether a message to this text goes to exactly one address: the text itself, letter for letter."""
+    if '"' in text and not text.isascii():
+        return False  # the library reads such a one, and fails to write it when it is long
+    trial = EmailMessage()
+    try:
+        trial["To"] = text
+        parsed = [one.addr_spec for one in trial["To"].addresses if one.domain]
+    except Exception:  # noqa: BLE001 - the library raises whatever it stumbles over: AttributeError on `a@[x`
+        return False
+    sent = [address for _, address in getaddresses([trial["To"]])]  # smtplib reads it by this, another parser
+    return parsed == sent == [text]
+
+
 def compose(identifier: str, recipient: str, subject: str, text: str, at: datetime) -> EmailMessage:
-    """A plain message. The same identifier gives the same Message-ID, by which a mail system drops a second copy."""
+    """A plain message. The same identifier gives the same Message-ID, by which a mail system drops a second copy.
+
+    Raises NotAnAddress.
+    """
+    if not is_address(recipient):
+        raise NotAnAddress("the recipient is not one e-mail address: no mail can go there")
     message = EmailMessage()
     message["From"] = "Ledger <no-reply@ledger.invalid>"
     message["To"] = recipient

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.processors.mail import FolderMailer, SmtpMailer, compose
+from ledger.processors.mail import FolderMailer, NotAnAddress, SmtpMailer, compose
 from tests.play import utc
 from tests.processors.fake_mail import certificate, mail_server
 
@@ -34,6 +34,39 @@ def test_a_title_cannot_add_a_header(title: str) -> None:
         ["From", "To", "Subject", "Date", "Message-ID", "Content-Type", "Content-Transfer-Encoding", "MIME-Version"]
     )
     assert read["Subject"].split() == f"Invited: {title}".split()
+
+
+LONG = '"' + "é,<" * 70 + '"@b.c'
+"""The library reads it and cannot write it."""
+
+
+@pytest.mark.parametrize(
+    "address", ["a@b", "o'neil+x@sub.work.example", '"a,b"@c.d', "a@[192.0.2.1]", "frédéric@wörk.example"]
+)
+def test_a_message_goes_to_exactly_the_address_that_was_given(address: str) -> None:
+    message = compose("evt_1", address, "Subject", "Text\n", AT)
+    assert [one.addr_spec for one in message["To"].addresses] == [address]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "nobody",
+        "a@[x",
+        "a,b@evil.example",
+        "a@b.c,",
+        "ada<a@evil.example>",
+        "a\nb@c.d",
+        "\udc80@b.c",
+        "a@b..c",
+        LONG,
+    ],
+)
+def test_what_is_not_one_address_is_an_error_that_does_not_repeat_it(address: str) -> None:
+    with pytest.raises(NotAnAddress) as refused:
+        compose("evt_1", address, "Subject", "Text\n", AT)
+    assert str(refused.value) == "the recipient is not one e-mail address: no mail can go there"
 
 
 def test_a_message_that_is_sent_twice_is_in_the_folder_once(tmp_path: Path) -> None:
