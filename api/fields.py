@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJso
 
 from ledger.ids import kind_of
 from ledger.money import CURRENCIES, Amount, AmountOrZero, Currency, HourlyRate
+from ledger.processors.mail import is_address
 
 __all__ = ["Amount", "AmountOrZero", "HourlyRate"]
 
@@ -49,6 +50,12 @@ def parse_instant(value: Any) -> datetime:
         raise ValueError("is no instant of the calendar") from None
 
 
+def _one_address(value: str) -> str:
+    if not is_address(value):
+        raise ValueError("must be one e-mail address, such as ada@example.com")
+    return value
+
+
 def parse_date(value: Any) -> date:
     """A date, YYYY-MM-DD. Raises ValueError."""
     if not isinstance(value, str) or not _DATE.fullmatch(value):
@@ -83,7 +90,11 @@ def _answers(value: Any) -> Any:
 Title = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=MAX_TITLE, pattern=_NO_NUL)]
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=MAX_TEXT, pattern=_NO_NUL)]
 Token = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=MAX_TOKEN, pattern=_NO_NUL)]
-Email = Annotated[str, StringConstraints(strict=True, min_length=3, max_length=MAX_EMAIL, pattern=_EMAIL)]
+Email = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=3, max_length=MAX_EMAIL, pattern=_EMAIL),
+    AfterValidator(_one_address),
+]
 Reference = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=MAX_ID, pattern=_NO_NUL)]
 """The id of another object. One of the wrong form names nothing, like one that does not exist."""
 

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     rate_limit: int = Field(default=500, ge=1)
     """Requests a second that are answered for one party or person, by each process."""
     smtp_url: SecretStr | None = None
-    """`smtp://user:password@host:port`; none: messages are kept in `outbox` under the data directory."""
+    """`smtps://user:password@host:port`, or `smtp://…` with STARTTLS; none: kept in `outbox` under the data directory."""
     stripe_secret_key: SecretStr | None = None
     """With one, charges, refunds and withdrawals go through that Stripe account; the sandbox never does."""
     stripe_webhook_secret: SecretStr | None = None

@@ -1,12 +1,22 @@
 """E-mail: handed to an SMTP server, or kept as files where there is none."""
 
 import smtplib
+import ssl
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime
+from email.utils import format_datetime, getaddresses
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
+
+from ledger.errors import LedgerError
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+TIMEOUT_SECONDS = 10
+
+
+class NotAnAddress(LedgerError):
+    """Nothing can be sent to this recipient, whom it does not name."""
 
 
 class Mailer(Protocol):
@@ -15,8 +25,27 @@ class Mailer(Protocol):
     def send(self, message: EmailMessage) -> None: ...
 
 
+def is_address(text: str) -> bool:
+    """Whether a message to this text goes to exactly one address: the text itself, letter for letter."""
+    if '"' in text and not text.isascii():
+        return False  # the library reads such a one, and fails to write it when it is long
+    trial = EmailMessage()
+    try:
+        trial["To"] = text
+        parsed = [one.addr_spec for one in trial["To"].addresses if one.domain]
+    except Exception:  # noqa: BLE001 - the library raises whatever it stumbles over: AttributeError on `a@[x`
+        return False
+    sent = [address for _, address in getaddresses([trial["To"]])]  # smtplib reads it by this, another parser
+    return parsed == sent == [text]
+
+
 def compose(identifier: str, recipient: str, subject: str, text: str, at: datetime) -> EmailMessage:
-    """A plain message. The same identifier gives the same Message-ID, by which a mail system drops a second copy."""
+    """A plain message. The same identifier gives the same Message-ID, by which a mail system drops a second copy.
+
+    Raises NotAnAddress.
+    """
+    if not is_address(recipient):
+        raise NotAnAddress("the recipient is not one e-mail address: no mail can go there")
     message = EmailMessage()
     message["From"] = "Ledger <no-reply@ledger.invalid>"
     message["To"] = recipient
@@ -40,14 +69,36 @@ class FolderMailer:
 
 
 class SmtpMailer:
-    """`smtp://user:password@host:port`, or `smtps://…` for TLS from the start."""
+    """`smtps://user:password@host:port` for TLS from the start, or `smtp://…`: by STARTTLS, where the server offers it.
+
+    A server whose certificate does not prove that it is that host gets nothing.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
+        self._host = self._url.hostname or "localhost"
+        self._tls = ssl.create_default_context()  # without one smtplib believes any certificate
 
     def send(self, message: EmailMessage) -> None:
-        kind = smtplib.SMTP_SSL if self._url.scheme == "smtps" else smtplib.SMTP
-        with kind(self._url.hostname or "localhost", self._url.port or 0, timeout=10) as server:
+        with self._connect() as server:
+            if self._url.scheme != "smtps":
+                self._encrypt(server)
             if self._url.username:
                 server.login(unquote(self._url.username), unquote(self._url.password or ""))
             server.send_message(message)
+
+    def _connect(self) -> smtplib.SMTP:
+        where = self._host, self._url.port or 0
+        if self._url.scheme == "smtps":
+            return smtplib.SMTP_SSL(*where, timeout=TIMEOUT_SECONDS, context=self._tls)
+        return smtplib.SMTP(*where, timeout=TIMEOUT_SECONDS)
+
+    def _encrypt(self, server: smtplib.SMTP) -> None:
+        """A password goes in plain text to a relay on this machine, and nowhere else."""
+        server.ehlo_or_helo_if_needed()
+        if server.has_extn("starttls"):
+            server.starttls(context=self._tls)
+        elif self._url.username and self._host not in LOOPBACK:
+            raise smtplib.SMTPNotSupportedError(
+                f"{self._host} offers no STARTTLS, and a password does not go there in plain text: use smtps://"
+            )

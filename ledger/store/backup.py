@@ -11,10 +11,13 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ledger.errors import LedgerError
 from ledger.store.embedded_cluster import package_binaries
+
+OTHER_SECRETS = {"sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
+"""Options of a URL, beside the password, that PostgreSQL's programs take on the command line only."""
 
 
 class BackupError(LedgerError):
@@ -41,15 +44,23 @@ def back_up(owner_url: str, file: Path) -> Manifest:
         manifest = _head(connection)
         row = connection.execute("SELECT pg_export_snapshot()").fetchone()
         snapshot = row[0] if row else ""
-        _run(
-            owner_url,
-            "pg_dump",
-            "--format=custom",
-            "--no-owner",
-            "--no-privileges",
-            f"--snapshot={snapshot}",
-            f"--file={file}",
-        )
+        try:
+            file.touch(0o600, exist_ok=False)  # the names, the texts and the keys' digests are for nobody else to read
+        except OSError as error:
+            raise BackupError(f"{file} cannot be written: {error.strerror}") from error
+        try:
+            _run(
+                owner_url,
+                "pg_dump",
+                "--format=custom",
+                "--no-owner",
+                "--no-privileges",
+                f"--snapshot={snapshot}",
+                f"--file={file}",
+            )
+        except BaseException:
+            file.unlink(missing_ok=True)  # half a backup is none, and would stand in the way of the next
+            raise
     manifest_path(file).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
     return manifest
 
@@ -64,9 +75,7 @@ def restore(owner_url: str, file: Path) -> Manifest:
         if connection.execute("SELECT to_regclass('events')").fetchone() != (None,):
             raise BackupError("there is a ledger in this database: restore into an empty one, and nothing is lost")
     single = ("--single-transaction", "--exit-on-error")
-    _run(
-        owner_url, "pg_restore", "--no-owner", "--no-privileges", *single, f"--dbname={_database(owner_url)}", str(file)
-    )
+    _run(owner_url, "pg_restore", "--no-owner", "--no-privileges", *single, str(file))
     with psycopg.connect(owner_url) as connection:
         found = _head(connection)
     if found != manifest:
@@ -81,17 +90,22 @@ def _head(connection: psycopg.Connection[Any]) -> Manifest:
     return Manifest(row[0], bytes(row[1]).hex())
 
 
-def _database(url: str) -> str:
-    return str(conninfo_to_dict(url)["dbname"])
-
-
 def _run(url: str, program: str, *arguments: str) -> None:
-    """Runs one of PostgreSQL's programs; the password goes by the environment, where other users cannot read it."""
+    """Runs one of PostgreSQL's programs on the database that the URL means, with all that the URL says.
+
+    The password goes by the environment, where other users cannot read it.
+    """
     where = conninfo_to_dict(url)
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
-    environment = {**os.environ, **{names[key]: str(value) for key, value in where.items() if key in names and value}}
+    password = where.pop("password", None)
+    if shown := sorted(where.keys() & OTHER_SECRETS):
+        raise BackupError(f"every user of this machine could read {', '.join(shown)} of the URL: give one without it")
+    environment = {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
     done = subprocess.run(
-        [package_binaries() / program, *arguments], env=environment, capture_output=True, text=True, check=False
+        [package_binaries() / program, f"--dbname={make_conninfo('', **where)}", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise BackupError(f"{program} failed: {done.stderr.strip()[-2000:]}")

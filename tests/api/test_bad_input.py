@@ -105,6 +105,16 @@ NO_EMAIL: list[Any] = [
     "a\n@b.c",
     "a\x00@b.c",
     "a@" + "b" * 254,
+    "a@[x",
+    "a,b@evil.example",
+    "a@b.c,",
+    "a;b@evil.example",
+    "ada<a@evil.example>",
+    "to:a@evil.example;",
+    "a(b)@c.d",
+    '"a"@b.c',
+    "=?utf-8?q?a?=@b.c",
+    "(" * 200 + "@b.c",
     5,
     None,
     [],
@@ -281,6 +291,16 @@ def test_a_body_that_is_no_json_object_is_422(world: World, names: dict[str, str
     for raw in RAW.values():
         if raw or not optional:
             refused(world, target, names, content=raw, headers={"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize("name", ["client", "freelancer", "conversion", *OFFERS])
+def test_an_address_that_is_not_one_is_refused_in_words(world: World, names: dict[str, str], name: str) -> None:
+    target = TARGETS[name]
+    (field,) = target.body.keys() & {"email", "freelancer_email"}
+    problem = refused(world, target, names, body={**filled(target.body, names), field: "a,b@evil.example"})
+    (error,) = problem["errors"]
+    assert error["field"].endswith(field)
+    assert error["message"] == "must be one e-mail address, such as ada@example.com"
 
 
 def test_the_input_is_never_repeated(world: World, names: dict[str, str]) -> None:

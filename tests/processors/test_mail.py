@@ -1,15 +1,15 @@
 """Messages: plain, addressed as the vault says, once for each identifier."""
 
-import socketserver
-import threading
-from collections.abc import Iterator
+import socket
+import ssl
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 
-from ledger.processors.mail import FolderMailer, SmtpMailer, compose
+from ledger.processors.mail import FolderMailer, NotAnAddress, SmtpMailer, compose
 from tests.play import utc
+from tests.processors.fake_mail import certificate, mail_server
 
 AT = utc("2026-01-05 09:00")
 
@@ -36,6 +36,39 @@ def test_a_title_cannot_add_a_header(title: str) -> None:
     assert read["Subject"].split() == f"Invited: {title}".split()
 
 
+LONG = '"' + "é,<" * 70 + '"@b.c'
+"""The library reads it and cannot write it."""
+
+
+@pytest.mark.parametrize(
+    "address", ["a@b", "o'neil+x@sub.work.example", '"a,b"@c.d', "a@[192.0.2.1]", "frédéric@wörk.example"]
+)
+def test_a_message_goes_to_exactly_the_address_that_was_given(address: str) -> None:
+    message = compose("evt_1", address, "Subject", "Text\n", AT)
+    assert [one.addr_spec for one in message["To"].addresses] == [address]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "nobody",
+        "a@[x",
+        "a,b@evil.example",
+        "a@b.c,",
+        "ada<a@evil.example>",
+        "a\nb@c.d",
+        "\udc80@b.c",
+        "a@b..c",
+        LONG,
+    ],
+)
+def test_what_is_not_one_address_is_an_error_that_does_not_repeat_it(address: str) -> None:
+    with pytest.raises(NotAnAddress) as refused:
+        compose("evt_1", address, "Subject", "Text\n", AT)
+    assert str(refused.value) == "the recipient is not one e-mail address: no mail can go there"
+
+
 def test_a_message_that_is_sent_twice_is_in_the_folder_once(tmp_path: Path) -> None:
     mailer = FolderMailer(tmp_path / "made" / "when needed")
     for number in (1, 1, 2):
@@ -44,48 +77,85 @@ def test_a_message_that_is_sent_twice_is_in_the_folder_once(tmp_path: Path) -> N
     assert [file.name for file in files] == ["evt_1.eml", "evt_2.eml"]
 
 
-class _Conversation(socketserver.StreamRequestHandler):
-    """Just enough SMTP to take one message in."""
-
-    def handle(self) -> None:
-        received: list[bytes] = self.server.received  # type: ignore[attr-defined]
-        self.wfile.write(b"220 test\r\n")
-        while line := self.rfile.readline():
-            word = line[:4].upper()
-            if word == b"DATA":
-                self.wfile.write(b"354 go on\r\n")
-                text = b""
-                while not text.endswith(b"\r\n.\r\n"):
-                    text += self.rfile.readline()
-                received.append(text)
-            if word == b"QUIT":
-                self.wfile.write(b"221 bye\r\n")
-                return
-            self.wfile.write(b"250 ok\r\n")
-
-
 @pytest.fixture
-def smtp() -> Iterator[socketserver.TCPServer]:
-    with socketserver.TCPServer(("127.0.0.1", 0), _Conversation) as server:
-        server.received = []  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join(10)
+def anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name is an address of this machine: its servers are reached under any."""
+    here = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *more, **named: here("127.0.0.1", *more, **named))
 
 
-def test_a_message_goes_to_the_mail_server(smtp: socketserver.TCPServer) -> None:
-    mailer = SmtpMailer(f"smtp://127.0.0.1:{smtp.server_address[1]}")
-    mailer.send(compose("evt_1", "fred@work.example", "Subject", "Text\n", AT))
-    (received,) = smtp.received  # type: ignore[attr-defined]
+def trust(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an operator does for an authority of their own."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+
+def invite(url: str, recipient: str = "fred@work.example") -> None:
+    SmtpMailer(url).send(compose("evt_1", recipient, "Subject", "Text\n", AT))
+
+
+def test_a_message_goes_to_the_mail_server() -> None:
+    with mail_server() as smtp:
+        invite(f"smtp://127.0.0.1:{smtp.port}")
+    (received,) = smtp.received
     assert b"To: fred@work.example" in received
     assert b"Message-ID: <evt_1@ledger.invalid>" in received
 
 
-def test_a_mail_server_that_is_down_is_an_error_that_means_ask_again(smtp: socketserver.TCPServer) -> None:
-    smtp.shutdown()
-    smtp.server_close()
+def test_a_mail_server_that_is_down_is_an_error_that_means_ask_again() -> None:
+    with mail_server() as smtp:
+        pass
     assert issubclass(ConnectionRefusedError, OSError)
     with pytest.raises(ConnectionRefusedError):
-        SmtpMailer(f"smtp://127.0.0.1:{smtp.server_address[1]}").send(compose("evt_1", "a@b", "Subject", "Text\n", AT))
+        invite(f"smtp://127.0.0.1:{smtp.port}")
+
+
+# TLS. `smtps` has it from the start, `smtp` by STARTTLS.
+
+
+@pytest.mark.parametrize("scheme", ["smtps", "smtp"])
+def test_the_password_and_the_message_go_through_tls(
+    scheme: str, anywhere: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = certificate(tmp_path / "mail.pem", "mail.example")
+    trust(tmp_path / "mail.pem", monkeypatch)
+    with mail_server(tls, at_once=scheme == "smtps") as smtp:
+        invite(f"{scheme}://ledger:p%40ss@mail.example:{smtp.port}")
+    assert smtp.logins == [("ledger", "p@ss", True)]
+    assert len(smtp.received) == 1
+
+
+@pytest.mark.parametrize("scheme", ["smtps", "smtp"])
+@pytest.mark.parametrize("which", ["trusted by nobody", "of another host"])
+def test_a_mail_server_that_cannot_prove_who_it_is_gets_neither_the_password_nor_the_message(
+    scheme: str, which: str, anywhere: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = certificate(tmp_path / "mail.pem", "mail.example" if which == "trusted by nobody" else "another.example")
+    if which == "of another host":
+        trust(tmp_path / "mail.pem", monkeypatch)
+    with mail_server(tls, at_once=scheme == "smtps") as smtp:
+        for user in ("", "ledger:secret@"):
+            with pytest.raises(ssl.SSLCertVerificationError) as refused:
+                invite(f"{scheme}://{user}mail.example:{smtp.port}")
+            assert isinstance(refused.value, OSError), "it is asked again"
+    assert (smtp.logins, smtp.received) == ([], [])
+
+
+def test_a_password_is_not_sent_in_plain_text(anywhere: None) -> None:
+    with mail_server() as smtp, pytest.raises(OSError, match="offers no STARTTLS") as refused:
+        invite(f"smtp://ledger:secret@mail.example:{smtp.port}")
+    assert (smtp.logins, smtp.received) == ([], [])
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_relay_on_this_machine_needs_no_tls(host: str, anywhere: None) -> None:
+    with mail_server() as smtp:
+        invite(f"smtp://ledger:secret@{host}:{smtp.port}")
+    assert smtp.logins == [("ledger", "secret", False)]
+    assert len(smtp.received) == 1
+
+
+def test_a_mail_server_that_asks_for_no_password_needs_no_tls(anywhere: None) -> None:
+    with mail_server() as smtp:
+        invite(f"smtp://mail.example:{smtp.port}")
+    assert len(smtp.received) == 1
