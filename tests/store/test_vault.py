@@ -117,7 +117,11 @@ def test_the_application_cannot_change_a_text(ledger: Ledger) -> None:
 def test_an_address_names_one_account_whatever_its_case_and_the_space_around_it(ledger: Ledger) -> None:
     names = ("Ada@Work.Example", "ada@work.example", " ADA@WORK.EXAMPLE ", "\tada@WORK.example\n")
     assert len({ledger.vault.identify("fre", name) for name in names}) == 1
-    assert len({ledger.vault.identify("fre", name) for name in ("straße@x", "STRASSE@x", "STRAßE@X")}) == 1
+    sharp, plain = (
+        {ledger.vault.identify("fre", name) for name in names}
+        for names in (("straße@x", "STRAßE@X"), ("strasse@x", "STRASSE@x"))
+    )
+    assert (len(sharp), len(plain), sharp & plain) == (1, 1, set()), "these are two mailboxes, of two people"
 
 
 def test_an_address_names_another_account_for_a_client_than_for_a_freelancer(ledger: Ledger) -> None:
@@ -132,7 +136,7 @@ def test_different_addresses_name_different_accounts(ledger: Ledger) -> None:
 
 def test_a_name_of_any_length_has_an_id(ledger: Ledger) -> None:
     """Other text has up to 10,000 characters, an index's row less."""
-    long = "ß" * 10_000
+    long = "é" * 10_000
     assert ledger.vault.identify("eor", long) == ledger.vault.identify("eor", long.upper())
     assert ledger.vault.identify("eor", long) != ledger.vault.identify("eor", long[:-1])
 
