@@ -150,7 +150,7 @@ class Worker:
     def run(self) -> None:
         """Works until stopped: projecting, doing what is due, signing checkpoints, each led by one worker at a time.
 
-        A slow answer from outside holds up no projection.
+        A slow answer from outside holds up no projection, though what else is due waits for it.
         """
         beside = [
             threading.Thread(target=self._run_task, args=(PROJECT_LOCK, self._views.catch_up), daemon=True),

@@ -2,6 +2,8 @@
 
 import smtplib
 import ssl
+import time
+from contextlib import ExitStack
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses
@@ -13,6 +15,7 @@ from ledger.errors import LedgerError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TIMEOUT_SECONDS = 10
+AWAY_SECONDS = 20
 
 
 class NotAnAddress(LedgerError):
@@ -71,21 +74,39 @@ class FolderMailer:
 class SmtpMailer:
     """`smtps://user:password@host:port` for TLS from the start, or `smtp://…`: by STARTTLS, where the server offers it.
 
-    A server whose certificate does not prove that it is that host gets nothing.
+    A server whose certificate does not prove that it is that host gets nothing. One that is away is left alone for
+    `AWAY_SECONDS`: however many messages wait for it, what else is due waits for one of them at most.
     """
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
         self._host = self._url.hostname or "localhost"
         self._tls = ssl.create_default_context()  # without one smtplib believes any certificate
+        self._away_until = 0.0
 
     def send(self, message: EmailMessage) -> None:
-        with self._connect() as server:
-            if self._url.scheme != "smtps":
-                self._encrypt(server)
-            if self._url.username:
-                server.login(unquote(self._url.username), unquote(self._url.password or ""))
-            server.send_message(message)
+        with self._ready() as server:
+            try:
+                server.send_message(message)
+            except smtplib.SMTPException as error:  # whose words repeat the recipient's address
+                code = getattr(error, "smtp_code", "")
+                raise OSError(f"{self._host} did not take the message: {type(error).__name__} {code}".strip()) from None
+
+    def _ready(self) -> smtplib.SMTP:
+        if time.monotonic() < self._away_until:
+            raise OSError(f"{self._host} was away a moment ago, and is not asked again so soon")
+        try:
+            with ExitStack() as until_ready:
+                server = until_ready.enter_context(self._connect())
+                if self._url.scheme != "smtps" and self._host not in LOOPBACK:
+                    self._encrypt(server)
+                if self._url.username:
+                    server.login(unquote(self._url.username), unquote(self._url.password or ""))
+                until_ready.pop_all()
+                return server
+        except OSError:
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            raise
 
     def _connect(self) -> smtplib.SMTP:
         where = self._host, self._url.port or 0
@@ -94,11 +115,11 @@ class SmtpMailer:
         return smtplib.SMTP(*where, timeout=TIMEOUT_SECONDS)
 
     def _encrypt(self, server: smtplib.SMTP) -> None:
-        """A password goes in plain text to a relay on this machine, and nowhere else."""
+        """A relay on this machine needs no TLS; to any other a password goes by TLS only."""
         server.ehlo_or_helo_if_needed()
         if server.has_extn("starttls"):
             server.starttls(context=self._tls)
-        elif self._url.username and self._host not in LOOPBACK:
+        elif self._url.username:
             raise smtplib.SMTPNotSupportedError(
                 f"{self._host} offers no STARTTLS, and a password does not go there in plain text: use smtps://"
             )

@@ -46,7 +46,8 @@ class Database:
         waited for no longer than `wait_seconds` in any case.
         """
         given = dict(conninfo_to_dict(url))
-        where = {"host": "localhost", "port": "5432", "dbname": "ledger", "user": "ledger", "password": ""} | given
+        where = {"host": "localhost", "port": "5432", "user": "ledger", "password": ""} | given
+        where.setdefault("dbname", where["user"])  # as everything else that connects takes it
         known: dict[str, Any] = {name: str(where.pop(name)) for name in ("dbname", "host", "port", "user", "password")}
         self.url, self.wait_seconds = url, wait_seconds
         self.datastore = PostgresDatastore(

@@ -1,13 +1,15 @@
 """Messages: plain, addressed as the vault says, once for each identifier."""
 
+import smtplib
 import socket
 import ssl
+import time
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 
-from ledger.processors.mail import FolderMailer, NotAnAddress, SmtpMailer, compose
+from ledger.processors.mail import AWAY_SECONDS, FolderMailer, NotAnAddress, SmtpMailer, compose
 from tests.play import utc
 from tests.processors.fake_mail import certificate, mail_server
 
@@ -107,6 +109,35 @@ def test_a_mail_server_that_is_down_is_an_error_that_means_ask_again() -> None:
     assert issubclass(ConnectionRefusedError, OSError)
     with pytest.raises(ConnectionRefusedError):
         invite(f"smtp://127.0.0.1:{smtp.port}")
+
+
+def test_a_mail_server_that_is_away_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message that waited for it would hold up what else is due."""
+    message = compose("evt_1", "fred@work.example", "Subject", "Text\n", AT)
+    with mail_server() as smtp:
+        mailer = SmtpMailer(f"smtp://127.0.0.1:{smtp.port}")
+        with monkeypatch.context() as away:
+            away.setattr("smtplib.SMTP.connect", lambda *_: (421, b"away"))
+            with pytest.raises(smtplib.SMTPConnectError):
+                mailer.send(message)
+        with pytest.raises(OSError, match="not asked again so soon"):
+            mailer.send(message)
+        assert smtp.received == []
+        now = time.monotonic()
+        monkeypatch.setattr("ledger.processors.mail.time.monotonic", lambda: now + AWAY_SECONDS)
+        mailer.send(message)
+    assert len(smtp.received) == 1
+
+
+def test_what_the_server_says_of_a_recipient_stays_out_of_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(self: smtplib.SMTP, *_: object) -> None:
+        raise smtplib.SMTPRecipientsRefused({"fred@work.example": (550, b"no fred@work.example here")})
+
+    monkeypatch.setattr("smtplib.SMTP.send_message", refuses)
+    with mail_server() as smtp, pytest.raises(OSError, match="SMTPRecipientsRefused") as refused:
+        invite(f"smtp://127.0.0.1:{smtp.port}")
+    assert "fred" not in repr(refused.value)
+    assert refused.value.__suppress_context__
 
 
 # TLS. `smtps` has it from the start, `smtp` by STARTTLS.
