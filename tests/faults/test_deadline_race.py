@@ -1,9 +1,10 @@
-"""Approve, request changes and the lapse within a microsecond of the deadline: one winner, and clear losers."""
+"""Within a microsecond of a deadline: of approval, request and lapse, and of objection and release, one wins; others are told."""
 
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ledger import events as e
 from ledger.bootstrap import Ledger, open_ledger
 from ledger.errors import Refused
 from ledger.ids import event_id
-from ledger.policies.deadlines import LAPSE, Deadline, command_of
+from ledger.policies.deadlines import LAPSE, RELEASE, Deadline, command_of
 from ledger.service import Receipt
 from ledger.store.log import Stored
 from replay.verify.live import verify
@@ -68,6 +69,53 @@ def test_one_after_the_other_the_first_wins_if_it_is_in_time_and_silence_if_it_i
         agree(won, answers)
         winners[won] += 1
     assert winners == {APPROVED: 12, REQUESTED: 12, LAPSED: 84}
+    play.worker_returns()
+    assert verify(ledger.database).ok
+
+
+DISTANCES = tuple(product((-1, 0, 1), (0, 1)))
+"""Microseconds after the deadline at which the client's and the worker's clock stand."""
+
+
+def test_of_an_objection_and_the_release_at_the_deadline_one_wins(ledger: Ledger) -> None:
+    """Either first, at every distance; and both at once. What is released cannot be objected to by a clock that is behind."""
+    play = Play(ledger)
+    races = [(distance, order) for distance in DISTANCES for order in ("objection first", "release first", "at once")]
+    contracts = [play.active("hourly", hourly_rate=6_000) for _ in races]
+    for contract in contracts:
+        play.log_time(contract, 60)
+    play.advance("2026-01-15 12:00")  # closed on Monday, and charged; to be objected to and released on Friday
+    play.up = False
+    for contract, ((objecting, releasing), order) in zip(contracts, races, strict=True):
+        (payout,) = play.payout_ids(contract)
+        deadline = play.payout(payout).review_deadline
+        assert deadline is not None
+        reason, cause = play.text("too many hours"), event_id(payout, play.payout(payout).version)
+        objection = c.RaiseObjection(
+            command_id=play.mint("cmd"),
+            actor=f"client:{play.client}",
+            now=deadline + objecting * MICROSECOND,
+            payout_id=payout,
+            reason=reason.sealed,
+        )
+        release = command_of(Deadline(RELEASE, payout, "", deadline, cause), deadline + releasing * MICROSECOND)
+        tasks: list[Callable[[], Any]] = [
+            partial(answer_of, partial(ledger.service.handle, objection, [reason])),
+            partial(the_worker, ledger, release),
+        ]
+        if order == "at once":
+            answer, _ = together(*tasks)
+        else:
+            answers = {task: task() for task in (tasks if order == "objection first" else tasks[::-1])}
+            answer = answers[tasks[0]]
+        objected = play.payout(payout).objection is not None
+        assert objected == isinstance(answer, Receipt), answer
+        assert objected != (play.payout(payout).status == "released")
+        assert objecting < 0 or not objected
+        if order != "at once":
+            assert objected == (order == "objection first" and objecting < 0)
+        if isinstance(answer, Refused):
+            assert answer.code == "review_period_ended"
     play.worker_returns()
     assert verify(ledger.database).ok
 
