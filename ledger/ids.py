@@ -26,7 +26,7 @@ def derive(prefix: str, *parts: str) -> str:
 
 
 def of(prefix: str, data: bytes) -> str:
-    """`prefix_` and the first 100 bits of `data`: drawn by the caller, for what nothing leads to."""
+    """`prefix_` and the first 100 bits of `data`, which a caller draws for what no id can be derived from."""
     return f"{prefix}_{encode(data)}"
 
 

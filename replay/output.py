@@ -8,7 +8,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,13 +58,20 @@ def cell(value: Any) -> str:
 
 def write(text: str) -> None:
     """To the standard output. Where that cannot be written to, the command ends with what stands against it, and status 2."""
-    with writable():
+    with _writable():
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
+def write_bytes(pieces: Iterable[bytes]) -> None:
+    """To the standard output, as `write` does."""
+    with _writable():
+        sys.stdout.buffer.writelines(pieces)
+        sys.stdout.buffer.flush()
+
+
 @contextmanager
-def writable() -> Iterator[None]:
+def _writable() -> Iterator[None]:
     """Ends the command where the standard output cannot be written to; silently where nobody reads any further."""
     try:
         yield

@@ -54,9 +54,8 @@ def erase(party: Annotated[str, typer.Argument(help="cli_… or fre_…")]) -> N
         try:
             ledger.settle(ledger.service.handle(command).position)
         except NotFound as error:
-            if not ledger.vault.is_identified(
-                party
-            ):  # somebody who was invited and has never registered has an address here
+            # somebody who was invited and has never registered has an address here
+            if not ledger.vault.is_identified(party):
                 raise typer.BadParameter(str(error), param_hint="PARTY") from None
         revoked = Keys(ledger.database).revoke_all(party, now)
         erased = erase_texts(owner_url, party)

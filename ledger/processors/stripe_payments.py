@@ -171,4 +171,5 @@ def _declined(payment: stripe.PaymentIntent) -> tuple[str, str | None]:
 
 
 def instant(seconds: int) -> datetime:
+    """Stripe's time, which has whole seconds."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -20,6 +20,7 @@ from replay.sources import SourceUnavailable
 
 FORMAT: Literal["ledger case v1"] = "ledger case v1"
 SUFFIX = ".case.json"
+ANOTHER_KEY = "it is signed by another key, {}: do not trust it"
 MAX_BYTES = 64 * 2**20
 """A larger file is not read: it would be no case of one contract."""
 

@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.errors import LedgerError
-from replay.case.file import MAX_BYTES, CaseBroken, CaseFile, digest_of, parse, require_signed, stored, texts_now
+from replay.case.file import (
+    ANOTHER_KEY,
+    MAX_BYTES,
+    CaseBroken,
+    CaseFile,
+    digest_of,
+    parse,
+    require_signed,
+    stored,
+    texts_now,
+)
 from replay.case.proof import require_proved
 from replay.case.texts import require_texts
 from replay.excerpt import Excerpt
@@ -72,7 +82,7 @@ def verify(file: CaseFile, key: str | None = None) -> int:
     `key`: the public key, in hex, that it must be signed with.
     """
     if key is not None and file.signature.key != key:
-        raise CaseBroken(f"it is signed by another key, {file.signature.key}: do not trust it")
+        raise CaseBroken(ANOTHER_KEY.format(file.signature.key))
     require_signed(file)
     return require_contents(file)
 

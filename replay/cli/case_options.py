@@ -1,6 +1,5 @@
 """What the options of `replay case` say: which file to read and to write, whose key (of an archive too), what is taken out."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +8,9 @@ import typer
 from replay import output
 from replay.case.file import KINDS, MAX_BYTES, CaseFile, TextKind
 from replay.case.source import read
-from replay.cli.common import UNUSABLE, fail
+from replay.cli.common import DASH, UNUSABLE, fail
 from replay.sources import SourceUnavailable
 
-STDOUT = Path("-")
 Key = Annotated[
     str | None,
     typer.Option(
@@ -66,10 +64,8 @@ def write_or_fail(target: Path | None, data: bytes) -> None:
     """To a new file, or to the standard output, which is `-` too."""
     if len(data) > MAX_BYTES:
         fail(f"the case would be larger than {MAX_BYTES // 2**20} MiB: narrow it with --as-of or --known-at", UNUSABLE)
-    if target is None or target == STDOUT:
-        with output.writable():
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+    if target is None or target == DASH:
+        output.write_bytes([data])
         return
     try:
         _write_new(target, data)

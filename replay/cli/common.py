@@ -22,6 +22,8 @@ from replay.sources import Source, SourceUnavailable
 from replay.values import parse_instant
 
 DIVERGENCE, UNUSABLE = 1, 2
+DASH = Path("-")
+"""Where a file is asked for: the standard input or output."""
 
 app = typer.Typer(
     name="replay",
@@ -121,9 +123,7 @@ def source(path: Path | None) -> Iterator[Source]:
 def _reported() -> Iterator[None]:
     try:
         yield
-    except (SourceUnavailable, CannotSign) as error:
-        fail(str(error), UNUSABLE)
-    except NotFound as error:
+    except (SourceUnavailable, CannotSign, NotFound) as error:
         fail(str(error), UNUSABLE)
     except LedgerError as error:
         fail(str(error), DIVERGENCE)

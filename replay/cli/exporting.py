@@ -1,7 +1,6 @@
 """The log or its postings, for other programs: `replay export`."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
@@ -12,14 +11,12 @@ import typer
 
 from replay import output
 from replay.case.source import CaseSource
-from replay.cli.common import UNUSABLE, AsOf, From, KnownAt, app, fail, live, signed_head, source
+from replay.cli.common import DASH, UNUSABLE, AsOf, From, KnownAt, app, fail, live, signed_head, source
 from replay.export import beancount as export_beancount
 from replay.export import csv as export_csv
 from replay.export import hledger as export_hledger
 from replay.export import lines as export
 from replay.sources import EventSource, Source
-
-STDOUT = Path("-")
 
 
 class Format(StrEnum):
@@ -70,9 +67,9 @@ def export_log(
         raise typer.BadParameter(
             f"{format_} holds the whole log, which can be verified: --as-of and --known-at are for {', '.join(POSTINGS)}"
         )
-    if format_ is Format.PARQUET and file == STDOUT:
+    if format_ is Format.PARQUET and file == DASH:
         raise typer.BadParameter("parquet is written to a folder: name one that is not there yet")
-    if file != STDOUT and (file.exists() or file.is_symlink()):
+    if file != DASH and (file.exists() or file.is_symlink()):
         fail(f"{file} is there already: name another file", UNUSABLE)
     if format_ is Format.JSONL:
         _export_jsonl(file, where)
@@ -121,20 +118,14 @@ def _encoded(
 def _write(file: Path, pieces: Iterable[bytes]) -> None:
     """The pieces, at once or not at all: a file that an interruption has left half written never has this name."""
     try:
-        if file == STDOUT:
-            _to_stdout(pieces)
+        if file == DASH:
+            output.write_bytes(pieces)
         else:
             _to_file(file, pieces)
     except FileExistsError:
         fail(f"{file} is there already: name another file", UNUSABLE)
     except OSError as error:
         fail(f"the export cannot be written to {file}: {error.strerror or error}", UNUSABLE)
-
-
-def _to_stdout(pieces: Iterable[bytes]) -> None:
-    with output.writable():
-        sys.stdout.buffer.writelines(pieces)
-        sys.stdout.buffer.flush()
 
 
 def _to_file(file: Path, pieces: Iterable[bytes]) -> None:

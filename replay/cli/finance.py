@@ -12,6 +12,7 @@ import typer
 from ledger import ids
 from replay import output
 from replay.cli.common import (
+    DASH,
     DIVERGENCE,
     UNUSABLE,
     AsCsv,
@@ -33,9 +34,6 @@ from replay.finance.reconcile import reconcile as reconcile_report
 from replay.finance.settlement_report import Unreadable, read
 from replay.finance.statement import Standing, Statement
 from replay.finance.statement import statement as statement_of
-
-STDIN = Path("-")
-
 
 Since = Annotated[
     datetime | None,
@@ -156,7 +154,7 @@ def reconcile(
 def _report(path: Path) -> Iterator[BinaryIO]:
     """The report's bytes. One that cannot be read ends the command."""
     try:
-        if path == STDIN:
+        if path == DASH:
             yield sys.stdin.buffer
         else:
             with path.open("rb") as file:

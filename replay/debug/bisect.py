@@ -22,6 +22,8 @@ from replay.history import Happening, happenings
 from replay.sources import Progress, Source
 from replay.times import counts
 
+NOT_THERE = "what it names is not there after any of the events, so it is neither true nor false"
+
 
 @dataclass(frozen=True)
 class TermValue:
@@ -55,9 +57,6 @@ class Bisection:
 
 class NotGood(ValueError):
     """The condition is false at the position that was said to be good."""
-
-
-NOT_THERE = "what it names is not there after any of the events, so it is neither true nor false"
 
 
 class NothingCounts(ValueError):

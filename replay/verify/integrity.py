@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Literal
 
@@ -43,7 +43,9 @@ class IntegrityWatch:
     def __init__(self, log: LedgerLog, checkpoints: Checkpoints, clock: Clock) -> None:
         self._log, self._checkpoints, self._clock = log, checkpoints, clock
         self._one_at_a_time = threading.Lock()
-        self._from_zero_at: datetime | None = None
+        self._from_zero_at = datetime.min.replace(
+            tzinfo=UTC
+        )  # so that the first look begins, and not the server's start
 
     def _begin(self, now: datetime) -> None:
         self._findings = Findings()
@@ -55,7 +57,7 @@ class IntegrityWatch:
         """The result as of now."""
         with self._one_at_a_time:
             now = self._clock.now()
-            if self._from_zero_at is None or now - self._from_zero_at >= FROM_ZERO_EVERY or self._findings.count:
+            if now - self._from_zero_at >= FROM_ZERO_EVERY or self._findings.count:
                 self._begin(now)
             self._kept.read_on()  # before the head: what is signed meanwhile may be further on than this looks
             head, head_hash = self._log.head_hash()
@@ -67,7 +69,7 @@ class IntegrityWatch:
             if whole:
                 self._chain.end((head, head_hash))
             agreed = self._compare_checkpoints(whole)
-            return self._result(now, self._from_zero_at or now, head, whole, agreed)
+            return self._result(now, head, whole, agreed)
 
     def _compare_checkpoints(self, whole: bool) -> int:
         """Each new checkpoint against the stored hash at its position; how many agree so far."""
@@ -78,7 +80,7 @@ class IntegrityWatch:
             self._kept.end()
         return self._kept.agreed
 
-    def _result(self, now: datetime, from_zero_at: datetime, head: int, whole: bool, agreed: int) -> Integrity:
+    def _result(self, now: datetime, head: int, whole: bool, agreed: int) -> Integrity:
         first = self._findings.first()
         return Integrity(
             status="broken" if first else "intact" if whole else "verifying",
@@ -89,5 +91,5 @@ class IntegrityWatch:
             first_bad_position=first.position if first else None,
             detail=first.what if first else None,
             checked_at=now,
-            from_zero_at=from_zero_at,
+            from_zero_at=self._from_zero_at,
         )

@@ -1,5 +1,6 @@
 """Whose key signed a source that holds the key itself: anybody can sign with a key of their own."""
 
+from replay.case.file import ANOTHER_KEY
 from replay.verify.findings import Findings
 
 UNKNOWN_KEY = (
@@ -12,5 +13,5 @@ def check_signer(signer: str, trusted: str | None, findings: Findings) -> list[s
     if trusted is None:
         return [UNKNOWN_KEY]
     if signer != trusted:
-        findings.add("file", f"it is signed by another key, {signer}: do not trust it")
+        findings.add("file", ANOTHER_KEY.format(signer))
     return []
