@@ -46,6 +46,17 @@ def key_id(public_key: bytes) -> str:
     return sha256(public_key).hexdigest()[:16]
 
 
+def sign(key: Ed25519PrivateKey, position: int, head: str, at: str) -> Checkpoint:
+    """The checkpoint of a head (hex) at a position, signed with the key."""
+    return Checkpoint(
+        position=position,
+        hash=head,
+        at=at,
+        key=key_id(key.public_key().public_bytes_raw()),
+        signature=b64encode(key.sign(message(position, head, at))).decode(),
+    )
+
+
 def is_signed_by(checkpoint: Checkpoint, public_key: bytes) -> bool:
     """Whether the holder of the key (32 raw bytes) signed exactly this checkpoint."""
     try:
@@ -78,13 +89,7 @@ class Checkpoints:
             return None
         key = self._signing_key()
         at = clock.now().isoformat().replace("+00:00", "Z")
-        checkpoint = Checkpoint(
-            position=position,
-            hash=head.hex(),
-            at=at,
-            key=key_id(key.public_key().public_bytes_raw()),
-            signature=b64encode(key.sign(message(position, head.hex(), at))).decode(),
-        )
+        checkpoint = sign(key, position, head.hex(), at)
         with (self.folder / FILE).open("ab") as file:
             file.write(msgspec.json.encode(checkpoint) + b"\n")
             file.flush()

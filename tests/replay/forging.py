@@ -1,12 +1,11 @@
 """What a forger makes who has a log and no key: one payout is more in all of its events, every hash fits, a fresh key signs."""
 
-from base64 import b64encode
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.store import chain
-from ledger.store.checkpoints import Checkpoint, Checkpoints, key_id, message
+from ledger.store.checkpoints import Checkpoint, Checkpoints, sign
 from replay.archive.writing import archive
 from replay.sources import EventSource
 from tests.replay.archives import Log
@@ -31,11 +30,7 @@ def forged_log(log: EventSource) -> Log:
 
 def signed_by(key: Ed25519PrivateKey, log: Log) -> Checkpoint:
     """The log's head, signed."""
-    position, head, at = log.head(), log.rows[-1].hash.hex(), "2026-03-09T12:00:00Z"
-    signature = b64encode(key.sign(message(position, head, at))).decode()
-    return Checkpoint(
-        position=position, hash=head, at=at, key=key_id(key.public_key().public_bytes_raw()), signature=signature
-    )
+    return sign(key, log.head(), log.rows[-1].hash.hex(), "2026-03-09T12:00:00Z")
 
 
 def forged_archive(log: EventSource, folder: Path) -> Path:

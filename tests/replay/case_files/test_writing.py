@@ -1,6 +1,5 @@
 """Making a case file: what it is signed with, how far its proof leads, and what is refused."""
 
-import base64
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ledger.store.checkpoints import Checkpoint, Checkpoints, key_id
-from ledger.store.checkpoints import message as checkpoint_message
+from ledger.store.checkpoints import Checkpoints, sign
 from replay.case import proof as case_proof
 from replay.case.file import canonical, parse, render
 from replay.case.making import make_case
@@ -100,14 +98,8 @@ def test_of_a_ledger_that_was_tampered_with_no_case_is_made(
 def signed_at(live: Live, folder: Path, positions: tuple[int, ...]) -> Checkpoints:
     """Checkpoints at these positions."""
     give_key(folder)
-    key = key_id(KEPT_KEY.public_key().public_bytes_raw())
-    lines = []
-    for position, head in live.log.hashes(positions).items():
-        text = checkpoint_message(position, head.hex(), "2026-03-09T12:30:00Z")
-        signature = base64.b64encode(KEPT_KEY.sign(text)).decode()
-        lines.append(
-            Checkpoint(position=position, hash=head.hex(), at="2026-03-09T12:30:00Z", key=key, signature=signature)
-        )
+    hashes = live.log.hashes(positions)
+    lines = [sign(KEPT_KEY, position, head.hex(), "2026-03-09T12:30:00Z") for position, head in hashes.items()]
     (folder / "checkpoints.jsonl").write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
     return Checkpoints(folder)
 
